@@ -1,0 +1,27 @@
+//! Bodies too large for a row. Named by message id, never shared between receptions.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use super::types::StoreError;
+use crate::message::MessageId;
+
+/// A place for blobs.
+pub trait Blobs: Send + Sync + 'static {
+    /// Starts a blob.
+    fn create(&self, id: MessageId) -> BoxFuture<'_, Result<Box<dyn BlobWriter>, StoreError>>;
+    /// Octets of a blob, cut to what there is.
+    fn read(&self, id: MessageId, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, StoreError>>;
+    /// Removes a blob; one that is not there is no error.
+    fn remove(&self, id: MessageId) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// A blob being written. Dropped without [`BlobWriter::finish`], it leaves nothing.
+pub trait BlobWriter: Send + Sync {
+    /// Adds octets.
+    fn write(&mut self, octets: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// The blob is whole and synced to disk, its directory entry too, when this returns.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
+}
