@@ -176,7 +176,7 @@ impl Wire {
         };
         let mut at = bulk.range.start;
         let mut encoded = Vec::new();
-        while at < bulk.range.end && !encoder.as_ref().is_some_and(DotEncoder::is_full) {
+        while at < bulk.range.end && !encoder.as_ref().is_some_and(DotEncoder::is_satisfied) {
             let octets = owner.bulk(bulk.handle, at..bulk.range.end.min(at + BULK_BYTES)).await?;
             if octets.is_empty() {
                 break;
