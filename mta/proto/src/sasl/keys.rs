@@ -7,10 +7,6 @@ use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
 
 use super::ScramKeys;
 
-/// PBKDF2 iterations of new keys. RFC 7677 §4 asks for 4096 at least; more cost each login and each
-/// guess alike.
-pub const ITERATIONS: u32 = 4096;
-
 impl ScramKeys {
     /// The keys of a password, already prepared (RFC 4013). Costs `iterations` of PBKDF2: not for an
     /// event loop.
