@@ -8,6 +8,7 @@
 //! - [`destination`]: groups for metrics.
 
 pub mod destination;
+pub mod dsn;
 pub mod outcome;
 pub mod route;
 pub mod schedule;
