@@ -4,14 +4,18 @@
 //! - [`transaction`]: what one MAIL has gathered so far.
 //! - [`recipient`]: who may be sent to, by whom; [`submission`]: as whom a user may send; [`rates`]: how much.
 //! - [`accept`]: from the last octet to `250`: checks, trace fields, signatures, the commit.
+//! - [`context`]: what all sessions share.
+//! - [`strangers`]: refusals of strangers in journeys: bounded, and dropped rather than waited for.
 //! - [`journey`]: the steps that are left for `trace`.
 //! - [`refusal`]: a refusal's reply and reason.
 
 pub mod accept;
+pub mod context;
 pub mod journey;
 pub mod rates;
 pub mod recipient;
 pub mod refusal;
 pub mod session;
+pub mod strangers;
 pub mod submission;
 pub mod transaction;

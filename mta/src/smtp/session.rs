@@ -9,11 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use paquebot_mta_api::{
-    address::Address,
-    config::Protocol,
-    journey::{Actor, Step},
-};
+use paquebot_mta_api::{address::Address, config::Protocol};
 use paquebot_proto::{
     EnhancedCode, Machine, Reply,
     smtp::ask::{Answer, Ask, MailFrom},
@@ -21,7 +17,7 @@ use paquebot_proto::{
 
 use super::{
     accept,
-    journey::{Steps, origin},
+    context::Shared,
     recipient,
     refusal::Refused,
     submission,
@@ -32,9 +28,7 @@ use crate::{
     login::{Authenticated, LoginSession},
     message::collect::Incoming,
     net::{listener::name, owner::Owner},
-    serve::Shared,
     store::AccountId,
-    time::Micros,
 };
 
 /// Recipients refused in one session after which it is ended: someone is guessing names.
@@ -93,11 +87,7 @@ impl Session {
             })?;
             submission::check_reverse_path(&self.shared.directory.current(), principal, reverse_path.as_ref())?;
         }
-        let mut transaction = Transaction::new(mail, reverse_path);
-        if self.protocol == Protocol::Smtp {
-            transaction.start_verification(&self.shared, self.client);
-        }
-        Ok(transaction)
+        Ok(Transaction::new(mail, reverse_path))
     }
 
     async fn recipient(&mut self, text: String) -> Reply {
