@@ -28,6 +28,7 @@ use crate::{
     },
     store::{Accept, Envelope},
     time::Micros,
+    verify::{Disposition, Verdict, policy},
 };
 
 /// Whom a message came from.
@@ -53,7 +54,7 @@ struct Draft {
 pub async fn accept(
     shared: &Shared,
     source: &Source<'_>,
-    transaction: Transaction,
+    mut transaction: Transaction,
     incoming: Incoming,
 ) -> Result<MessageId, Refused> {
     let now = Micros::now();
@@ -61,13 +62,15 @@ pub async fn accept(
     let message_id = fields::message_id(&collected.header);
     let drafted = match source.principal {
         Some(principal) => submitted(shared, source, principal, &transaction, &collected, now).await,
-        None => received(shared, source, &transaction, &collected, now).await,
+        None => received(shared, source, &mut transaction, &collected, now).await,
     };
     match drafted {
         Ok(draft) => commit(shared, transaction, collected, draft, now).await,
         Err(refused) => {
             let steps = Steps { message: transaction.id, message_id: &message_id, now };
-            let detail = format!("{}; {}", refused.reply, origin(&transaction, source.client, source.principal));
+            let verdict = if refused.detail.is_empty() { String::new() } else { format!("{}; ", refused.detail) };
+            let origin = origin(&transaction, source.client, source.principal);
+            let detail = format!("{}; {verdict}{origin}", refused.reply);
             shared.strangers.note(steps.step(Actor::Mta, Step::Refused, None, detail));
             Err(refused)
         }
@@ -124,21 +127,46 @@ async fn submitted(
 async fn received(
     shared: &Shared,
     source: &Source<'_>,
-    transaction: &Transaction,
+    transaction: &mut Transaction,
     collected: &Collected,
     now: Micros,
 ) -> Result<Draft, Refused> {
     let settings = shared.settings();
     check_loop(&collected.header)?;
-    fields::author_domain(&collected.header)?;
+    let spf = transaction.spf.take().ok_or_else(|| {
+        Refused::new(refusal::STORE, 451, EnhancedCode(4, 3, 0), "SPF was not checked, try again later")
+    })?;
+    // What was received is verified, not what is passed on.
+    let verdict = shared.verifier.finish(spf, &collected.header, &collected.body_hashes, now).await;
+    count(shared, &verdict);
+    let junk = match policy(&verdict) {
+        Disposition::Accept => false,
+        Disposition::Junk => true,
+        Disposition::Refuse(reply) | Disposition::TryLater(reply) => {
+            let detail = verdict.to_string();
+            tracing::info!(message = %collected.id, verdict = detail, "refused by policy");
+            return Err(Refused { reason: refusal::POLICY, reply, detail });
+        }
+    };
     let header = Bytes::from(mend::received_header(&collected.header, &settings.hostname));
     let message_id = fields::message_id(&header);
     let steps = Steps { message: collected.id, message_id: &message_id, now };
+    let place = if junk { "; to Junk" } else { "" };
     let events = vec![
         steps.step(Actor::Mta, Step::Received, None, origin(transaction, source.client, None)),
+        steps.step(Actor::Mta, Step::Verified, None, format!("{verdict}{place}")),
     ];
-    let prefix = trace_field(transaction, &settings.hostname, Some(source.client), now).into_bytes();
-    Ok(Draft { prefix, header, junk: false, domain: transaction.first_domain.unwrap_or_default(), events })
+    let mut prefix = verdict.authentication_results(&settings.hostname).into_bytes();
+    prefix.extend_from_slice(trace_field(transaction, &settings.hostname, Some(source.client), now).as_bytes());
+    Ok(Draft { prefix, header, junk, domain: transaction.first_domain.unwrap_or_default(), events })
+}
+
+fn count(shared: &Shared, verdict: &Verdict) {
+    let outcomes =
+        [("spf", verdict.spf.outcome), ("dkim", verdict.dkim_outcome()), ("dmarc", verdict.dmarc.outcome)];
+    for (method, outcome) in outcomes {
+        shared.metrics.verifications.with_label_values(&[method, outcome.as_str()]).inc();
+    }
 }
 
 /// RFC 5321 §6.3.

@@ -31,9 +31,6 @@ use crate::{
     store::AccountId,
 };
 
-/// Recipients refused in one session after which it is ended: someone is guessing names.
-const REFUSED_RECIPIENTS_MAX: u32 = 100;
-
 /// One session's owner.
 pub struct Session {
     shared: Shared,
@@ -41,7 +38,6 @@ pub struct Session {
     protocol: Protocol,
     login: LoginSession,
     transaction: Option<Transaction>,
-    refused_recipients: u32,
 }
 
 impl Session {
@@ -53,7 +49,6 @@ impl Session {
             protocol,
             login: LoginSession::new(name(protocol)),
             transaction: None,
-            refused_recipients: 0,
         }
     }
 
@@ -87,20 +82,20 @@ impl Session {
             })?;
             submission::check_reverse_path(&self.shared.directory.current(), principal, reverse_path.as_ref())?;
         }
-        Ok(Transaction::new(mail, reverse_path))
+        let mut transaction = Transaction::new(mail, reverse_path);
+        if self.protocol == Protocol::Smtp {
+            // RFC 7208 §2.1: the check may start as soon as MAIL is known; the answers come while the message does.
+            let mail = &transaction.mail;
+            let hello = mail.hello.as_deref().unwrap_or_default();
+            transaction.spf = Some(self.shared.verifier.start_spf(self.client, hello, &mail.reverse_path));
+        }
+        Ok(transaction)
     }
 
     async fn recipient(&mut self, text: String) -> Reply {
         match self.take_recipient(&text).await {
             Ok(()) => recipient::ok(),
-            Err(refused) => {
-                self.refused_recipients += 1;
-                let reply = self.refuse(refused);
-                if self.refused_recipients > REFUSED_RECIPIENTS_MAX {
-                    return Reply::new(421, EnhancedCode(4, 7, 0), "Too many refused recipients");
-                }
-                reply
-            }
+            Err(refused) => self.refuse(refused),
         }
     }
 

@@ -10,6 +10,7 @@ use super::recipient::Taken;
 use crate::{
     message::{MessageId, collect::Incoming},
     store::{AccountId, NewRecipient, RecipientIndex},
+    verify::SpfCheck,
 };
 
 /// Recipients of one message after aliases were expanded: one row each.
@@ -25,6 +26,8 @@ pub struct Transaction {
     pub reverse_path: Option<Address>,
     /// The hosted domain of the first recipient that is ours.
     pub first_domain: Option<Uuid>,
+    /// SPF, under way; only for strangers.
+    pub spf: Option<SpfCheck>,
     /// The message, from DATA on.
     pub incoming: Option<Incoming>,
     recipients: Vec<NewRecipient>,
@@ -41,6 +44,7 @@ impl Transaction {
             mail,
             reverse_path,
             first_domain: None,
+            spf: None,
             incoming: None,
             recipients: Vec::new(),
             seen: HashSet::new(),
