@@ -155,8 +155,7 @@ fn human(notice: &Notice<'_>) -> String {
 
 /// RFC 3464 §2.2 and §2.3.
 fn machine(notice: &Notice<'_>, global: bool) -> String {
-    let mut text =
-        format!("Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", notice.reporter, rfc5322(notice.accepted));
+    let mut text = format!("Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", notice.reporter, rfc5322(notice.accepted));
     let action = match notice.kind {
         Kind::Failed => "failed",
         Kind::Delayed { .. } => "delayed",

@@ -148,17 +148,13 @@ pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
 pub fn of_session(host: &str, reason: &str, reply: Option<&Reply>) -> Failure {
     match reply {
         // RFC 7504 §3: 521 at the greeting and 556: the host takes no mail at all.
-        Some(reply) if reply.code == 521 || reply.code == 556 => Failure {
-            status: EnhancedCode(5, 3, 2),
-            words: one_line(&reply.to_string()),
-            host: Some(host.to_owned()),
-        },
+        Some(reply) if reply.code == 521 || reply.code == 556 => {
+            Failure { status: EnhancedCode(5, 3, 2), words: one_line(&reply.to_string()), host: Some(host.to_owned()) }
+        }
         // RFC 5321 §3.1: any other refusal of the session says nothing about the message.
-        Some(reply) => Failure {
-            status: EnhancedCode(4, 3, 2),
-            words: one_line(&reply.to_string()),
-            host: Some(host.to_owned()),
-        },
+        Some(reply) => {
+            Failure { status: EnhancedCode(4, 3, 2), words: one_line(&reply.to_string()), host: Some(host.to_owned()) }
+        }
         None => Failure::ours(EnhancedCode(4, 4, 2), one_line(&format!("{host}: {reason}"))),
     }
 }

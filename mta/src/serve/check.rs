@@ -11,7 +11,10 @@ use crate::net::listener::{implicit_tls, name};
 pub fn check(config: &Config) -> Result<(), ServeError> {
     let wrong = |field: &str, advice: String| Err(ServeError::Config { field: field.to_owned(), advice });
     if config.version != CONFIG_VERSION {
-        return wrong("version", format!("this program reads version {CONFIG_VERSION}: write version: {CONFIG_VERSION}"));
+        return wrong(
+            "version",
+            format!("this program reads version {CONFIG_VERSION}: write version: {CONFIG_VERSION}"),
+        );
     }
     let mut addresses = HashSet::new();
     for (place, listener) in config.listeners.iter().enumerate() {

@@ -94,23 +94,16 @@ async fn submitted(
     let header = mend::submitted_header(&collected.header, &settings.hostname, collected.id, now);
     let header = Bytes::from(header);
     let keys = directory.keys(&author);
-    let signatures = shared
-        .signers
-        .sign(header.clone(), collected.body_hashes.relaxed, keys, now)
-        .await
-        .map_err(|error| {
+    let signatures =
+        shared.signers.sign(header.clone(), collected.body_hashes.relaxed, keys, now).await.map_err(|error| {
             tracing::error!(message = %collected.id, %error, "not signed");
             // Unsigned mail would be refused or junked elsewhere: better later than that.
             Refused::new(refusal::STORE, 451, EnhancedCode(4, 3, 5), "The message could not be signed, try again later")
         })?;
     let message_id = fields::message_id(&header);
     let steps = Steps { message: collected.id, message_id: &message_id, now };
-    let mut events = vec![steps.step(
-        Actor::Mua,
-        Step::Submitted,
-        None,
-        origin(transaction, source.client, source.principal),
-    )];
+    let mut events =
+        vec![steps.step(Actor::Mua, Step::Submitted, None, origin(transaction, source.client, source.principal))];
     if !keys.is_empty() {
         let selectors: Vec<_> = keys.iter().map(|key| format!("{} ({:?})", key.selector, key.algorithm)).collect();
         let detail = format!("DKIM d={author} s={}", selectors.join(", s="));
@@ -162,8 +155,7 @@ async fn received(
 }
 
 fn count(shared: &Shared, verdict: &Verdict) {
-    let outcomes =
-        [("spf", verdict.spf.outcome), ("dkim", verdict.dkim_outcome()), ("dmarc", verdict.dmarc.outcome)];
+    let outcomes = [("spf", verdict.spf.outcome), ("dkim", verdict.dkim_outcome()), ("dmarc", verdict.dmarc.outcome)];
     for (method, outcome) in outcomes {
         shared.metrics.verifications.with_label_values(&[method, outcome.as_str()]).inc();
     }
@@ -226,7 +218,7 @@ async fn commit(
             junk: draft.junk,
         }),
         recipients,
-        holder: shared.engine.holder(),
+        holder: shared.queue.holder(),
         events,
         message: Arc::new(Message {
             id,
@@ -244,6 +236,6 @@ async fn commit(
     })?;
     tracing::info!(message = %id, message_id = accept.message.message_id, recipients = accept.recipients.len(),
         octets = accept.message.size_bytes(), "accepted");
-    shared.engine.submit(accept);
+    shared.queue.submit(accept);
     Ok(id)
 }

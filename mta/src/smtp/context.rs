@@ -6,8 +6,12 @@ use paquebot_mta_api::{address::Domain, config::Limits};
 
 use super::{rates::Rates, strangers::Strangers};
 use crate::{
-    admin::metrics::SharedMetrics, directory::Directory, login::Logins, queue::engine::Handle, sign::Signers,
-    store::Store, verify::Verifier,
+    admin::metrics::SharedMetrics,
+    directory::Directory,
+    login::Logins,
+    sign::Signers,
+    store::{Accept, Incarnation, Store},
+    verify::Verifier,
 };
 
 /// The part of the configuration that a session uses; changed by a reload.
@@ -17,6 +21,15 @@ pub struct Settings {
     pub hostname: Domain,
     /// What one client may use.
     pub limits: Limits,
+}
+
+/// The queue, as far as receiving needs it.
+pub trait FirstAttempts: Send + Sync {
+    /// Who will try a message accepted now at once, from memory; `None`: too many wait, whoever claims it tries it.
+    fn holder(&self) -> Option<Incarnation>;
+
+    /// The message is on disk: try it.
+    fn submit(&self, accept: Accept);
 }
 
 /// What all sessions share.
@@ -32,7 +45,7 @@ pub struct Context {
     /// DKIM signatures.
     pub signers: Signers,
     /// The queue.
-    pub engine: Handle,
+    pub queue: Arc<dyn FirstAttempts>,
     /// Metrics.
     pub metrics: SharedMetrics,
     /// Refusals of strangers.
@@ -55,7 +68,7 @@ pub struct Parts {
     /// SPF, DKIM, DMARC.
     pub verifier: Verifier,
     /// The queue.
-    pub engine: Handle,
+    pub queue: Arc<dyn FirstAttempts>,
     /// Metrics.
     pub metrics: SharedMetrics,
 }
@@ -70,7 +83,7 @@ impl Context {
             logins: parts.logins,
             verifier: parts.verifier,
             signers: Signers::default(),
-            engine: parts.engine,
+            queue: parts.queue,
             metrics: parts.metrics,
             rates: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),

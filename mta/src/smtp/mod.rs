@@ -1,5 +1,6 @@
 //! The receiving side of SMTP (RFC 5321, RFC 6409): what to accept, from whom.
 //!
+//! - [`serve`]: one connection from its first octet to its last.
 //! - [`session`]: the owner of a server machine: carries its questions to the decisions below and acts on them.
 //! - [`transaction`]: what one MAIL has gathered so far.
 //! - [`recipient`]: who may be sent to, by whom; [`submission`]: as whom a user may send; [`rates`]: how much.
@@ -15,6 +16,7 @@ pub mod journey;
 pub mod rates;
 pub mod recipient;
 pub mod refusal;
+pub mod serve;
 pub mod session;
 pub mod strangers;
 pub mod submission;

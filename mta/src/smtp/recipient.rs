@@ -102,7 +102,12 @@ pub fn over_quota() -> Refused {
 
 /// RFC 5321 §4.5.3.1.10: too many recipients is 452; the client sends the rest in another transaction.
 pub fn too_many() -> Refused {
-    Refused::new(refusal::LIMIT, 452, EnhancedCode(4, 5, 3), "Too many recipients: send the others in another transaction")
+    Refused::new(
+        refusal::LIMIT,
+        452,
+        EnhancedCode(4, 5, 3),
+        "Too many recipients: send the others in another transaction",
+    )
 }
 
 /// 250.

@@ -44,9 +44,7 @@ impl From<StoreError> for Refused {
 impl From<CollectError> for Refused {
     fn from(error: CollectError) -> Self {
         match error {
-            CollectError::Header(error) => {
-                Self::new(refusal::MALFORMED, 554, EnhancedCode(5, 6, 0), error.to_string())
-            }
+            CollectError::Header(error) => Self::new(refusal::MALFORMED, 554, EnhancedCode(5, 6, 0), error.to_string()),
             CollectError::Store(error) => error.into(),
         }
     }

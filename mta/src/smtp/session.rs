@@ -15,14 +15,7 @@ use paquebot_proto::{
     smtp::ask::{Answer, Ask, MailFrom},
 };
 
-use super::{
-    accept,
-    context::Shared,
-    recipient,
-    refusal::Refused,
-    submission,
-    transaction::Transaction,
-};
+use super::{accept, context::Shared, recipient, refusal::Refused, submission, transaction::Transaction};
 use crate::{
     admin::metrics::refusal,
     login::{Authenticated, LoginSession},
@@ -77,9 +70,9 @@ impl Session {
         };
         if self.protocol != Protocol::Smtp {
             // RFC 4954 §6: 530, authentication required.
-            let principal = self.principal().ok_or_else(|| {
-                Refused::new(refusal::RELAY, 530, EnhancedCode(5, 7, 0), "Log in first (AUTH)")
-            })?;
+            let principal = self
+                .principal()
+                .ok_or_else(|| Refused::new(refusal::RELAY, 530, EnhancedCode(5, 7, 0), "Log in first (AUTH)"))?;
             submission::check_reverse_path(&self.shared.directory.current(), principal, reverse_path.as_ref())?;
         }
         let mut transaction = Transaction::new(mail, reverse_path);

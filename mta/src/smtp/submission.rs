@@ -9,7 +9,7 @@ use crate::{
     admin::metrics::refusal,
     directory::{Resolved, Snapshot},
     login::Authenticated,
-    message::fields::{self, Author},
+    message::{addresses::Author, fields},
 };
 
 /// Whether the principal may send as this address. A catch-all gives no right: it stands for names that nobody has.
