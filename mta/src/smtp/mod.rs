@@ -12,6 +12,8 @@
 
 pub mod accept;
 pub mod context;
+#[cfg(test)]
+mod fixture;
 pub mod journey;
 pub mod rates;
 pub mod recipient;
