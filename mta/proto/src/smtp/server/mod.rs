@@ -100,7 +100,7 @@ enum State {
     /// An answer.
     Asked(Asked),
     /// The client's response to a challenge.
-    Login(Exchange),
+    Login(Box<Exchange>),
     /// The client's empty line after the last challenge, which proved who we are.
     LoginProof,
     /// A message.
@@ -114,7 +114,7 @@ enum State {
 /// What was asked.
 #[derive(Debug)]
 enum Asked {
-    Login(Exchange),
+    Login(Box<Exchange>),
     Mail { smtputf8: bool },
     Recipient,
     Data,
