@@ -176,7 +176,8 @@ fn starttls_where_it_is_offered() {
 #[test]
 fn sessions_that_break() {
     let one = [transaction(&["c@d", "e@f"])];
-    let table: &[(&[&str], &[(Option<u16>, &str)])] = &[
+    type Row = (&'static [&'static str], &'static [(Option<u16>, &'static str)]);
+    let table: &[Row] = &[
         // The peer goes, or says 421.
         (&[EHLO], &[(None, "MAIL FROM"), (None, "MAIL FROM")]),
         (&[EHLO, "250 ok\r\n550 no\r\n"], &[(Some(550), "RCPT TO"), (None, "RCPT TO")]),
