@@ -47,7 +47,6 @@ pub fn play<P: Player>(script: &Script, way: Way) -> Result<(), String> {
         upgrading: false,
         closed: false,
     };
-    session.feed(b"");
     let (mut expected, mut pending, mut close_expected) = (String::new(), Vec::new(), false);
     for event in &script.events {
         match event {
@@ -78,6 +77,9 @@ pub fn play<P: Player>(script: &Script, way: Way) -> Result<(), String> {
 impl<P: Player> Session<P> {
     fn send(&mut self, octets: &[u8], way: Way) {
         let size = if way == Way::Octets { 1 } else { octets.len().max(1) };
+        if octets.is_empty() {
+            self.feed(octets); // The machine may have something to say without any.
+        }
         octets.chunks(size).for_each(|piece| self.feed(piece));
     }
 
