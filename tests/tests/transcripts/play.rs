@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use paquebot_proto::{Framing, Machine, Output, Step, dot::DotEncoder};
 
-use crate::script::{Event, Script, Way};
+use crate::script::{Event, Peer, Script, Way};
 
 /// A kind of machine with its owner.
 pub trait Player {
     /// The machine.
     type Machine: Machine;
+    /// Who stands opposite it.
+    const PEER: Peer;
 
     /// A machine and its owner by the transcript's settings.
     fn start(script: &Script, now: Instant) -> (Self::Machine, Self);
@@ -50,8 +52,8 @@ pub fn play<P: Player>(script: &Script, way: Way) -> Result<(), String> {
     let (mut expected, mut pending, mut close_expected) = (String::new(), Vec::new(), false);
     for event in &script.events {
         match event {
-            Event::Client(octets) => pending.extend_from_slice(octets),
-            Event::Server(text) => {
+            Event::Fed(octets) => pending.extend_from_slice(octets),
+            Event::Said(text) => {
                 expected.push_str(text);
                 if way != Way::Pipelined {
                     session.send(&std::mem::take(&mut pending), way);

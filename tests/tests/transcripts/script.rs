@@ -9,17 +9,29 @@ pub struct Script {
     pub events: Vec<Event>,
     /// What the owner is asked.
     pub asks: Vec<String>,
+    /// Who stands opposite the machine.
+    pub peer: Peer,
 }
 
 /// Something that happens.
 #[derive(Debug)]
 pub enum Event {
-    /// The client sends these octets.
-    Client(Vec<u8>),
-    /// The machine has said these.
-    Server(String),
+    /// The peer sends these octets.
+    Fed(Vec<u8>),
+    /// The machine has said this.
+    Said(String),
     /// An `@` line.
     Word(String),
+}
+
+/// Who stands opposite the machine: whose lines are fed, while the other's are expected.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The machine is a server.
+    #[default]
+    Client,
+    /// The machine is a client.
+    Server,
 }
 
 /// How a transcript is played.
@@ -35,16 +47,20 @@ pub enum Way {
 
 impl Script {
     /// Reads a transcript; panics on a line that it does not know.
-    pub fn parse(text: &str) -> Self {
-        let mut script = Self::default();
+    pub fn parse(text: &str, peer: Peer) -> Self {
+        let mut script = Self { peer, ..Self::default() };
+        let (fed, fed_open, said) = match peer {
+            Peer::Client => ("C:", "C|", "S:"),
+            Peer::Server => ("S:", "S|", "C:"),
+        };
         for line in text.lines() {
             let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
             let rest = rest.strip_prefix(' ').unwrap_or(rest);
             match mark {
                 "" | "# " | "#" => {}
-                "C:" => script.client([octets(rest), b"\r\n".to_vec()].concat()),
-                "C|" => script.client(octets(rest)),
-                "S:" => script.server(&format!("{rest}\r\n")),
+                _ if mark == fed => script.fed([octets(rest), b"\r\n".to_vec()].concat()),
+                _ if mark == fed_open => script.fed(octets(rest)),
+                _ if mark == said => script.said(&format!("{rest}\r\n")),
                 "O:" => script.asks.push(rest.to_owned()),
                 "@ " if script.events.is_empty() => {
                     let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -62,6 +78,8 @@ impl Script {
         match self.setting("only") {
             Some("blocks") => vec![Way::Blocks],
             Some(other) => panic!("only {other}?"),
+            // A server that speaks before it is asked is an attack, not a way of speaking.
+            None if self.peer == Peer::Server => vec![Way::Blocks, Way::Octets],
             None => vec![Way::Blocks, Way::Octets, Way::Pipelined],
         }
     }
@@ -71,17 +89,17 @@ impl Script {
         self.settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    fn client(&mut self, more: Vec<u8>) {
+    fn fed(&mut self, more: Vec<u8>) {
         match self.events.last_mut() {
-            Some(Event::Client(octets)) => octets.extend(more),
-            _ => self.events.push(Event::Client(more)),
+            Some(Event::Fed(octets)) => octets.extend(more),
+            _ => self.events.push(Event::Fed(more)),
         }
     }
 
-    fn server(&mut self, more: &str) {
+    fn said(&mut self, more: &str) {
         match self.events.last_mut() {
-            Some(Event::Server(text)) => text.push_str(more),
-            _ => self.events.push(Event::Server(more.to_owned())),
+            Some(Event::Said(text)) => text.push_str(more),
+            _ => self.events.push(Event::Said(more.to_owned())),
         }
     }
 }
@@ -91,7 +109,7 @@ fn octets(text: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        octets.extend_from_slice(rest[..at].as_bytes());
+        octets.extend_from_slice(&rest.as_bytes()[..at]);
         let escape = &rest[at + 1..];
         rest = &escape[1..];
         match escape.as_bytes()[0] {

@@ -14,7 +14,10 @@ use paquebot_proto::{
     },
 };
 
-use crate::{play::Player, script::Script};
+use crate::{
+    play::Player,
+    script::{Peer, Script},
+};
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -24,6 +27,7 @@ pub struct Receiver {
 
 impl Player for Receiver {
     type Machine = ServerMachine;
+    const PEER: Peer = Peer::Client;
 
     fn start(script: &Script, now: Instant) -> (ServerMachine, Self) {
         let mut settings = ServerSettings {
