@@ -1,1 +1,5 @@
-//! x
+//! What the tests share.
+//!
+//! - [`zones`]: a DNS server.
+
+pub mod zones;
