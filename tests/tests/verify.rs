@@ -16,6 +16,14 @@ const NOW: Micros = Micros(1_700_000_000_000_000);
 const LISTED: &str = "192.0.2.7";
 const UNLISTED: &str = "198.51.100.1";
 
+/// An RSA key of 768 bits, and a signature with it that would hold.
+const WEAK_KEY: &str = "v=DKIM1; k=rsa; p=MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhANyQ9z0efAQ1LgswcTZF/XtKUnzmcBy4Y7JLhbkh5b7LLPuz\
+    KEc70OdDX+S05PSHwzHXsGpw8rjAE0KeC8PHBC6L25jLJJyQqWckj3zogdJKSoI2FMlQCOTR9R5CAzhuGQIDAQAB";
+const WEAKLY_SIGNED: &str = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com;\r\n i=@example.com; \
+    q=dns/txt; s=weak; t=1795448812; h=from : subject;\r\n bh=Ba3gj8+xBPQLJTahTfzW6RbWQ/XPgESxkCi2B66PSQg=;\r\n \
+    b=uhHZjwHsFg6FOHl761Lc5eCdGK6hTi3ZXauVwjr0ccdE9kPjvLjqkIzAR9E0MLSbFST+m\r\n \
+    Hy9owNgO+tDwRk56j43OOUihcWbWhR6+9Fr5OAF+yfQHCQr7lYvr/8dLy18\r\nFrom: alice@example.com\r\nSubject: weak\r\n\r\n";
+
 struct Ground {
     _zones: Zones,
     resolver: Resolver,
@@ -54,6 +62,10 @@ async fn ground() -> Ground {
          two 60 IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\ntwo 60 IN TXT \"v=spf1 -all\"\n\
          many 60 IN TXT \"v=spf1 {many} -all\"\n{hosts}\
          loop1 60 IN CNAME loop2\nloop2 60 IN CNAME loop1\n\
+         through 60 IN TXT \"v=spf1 include:two.example.com -all\"\n\
+         moved 60 IN TXT \"v=spf1 redirect=two.example.com\"\n\
+         unasked 60 IN TXT \"v=spf1 ip4:192.0.2.7 include:two.example.com -all\"\n\
+         weak._domainkey 60 IN TXT \"{WEAK_KEY}\"\n\
          self 60 IN TXT \"v=spf1 include:self.example.com -all\"\n\
          null 60 IN MX 0 .\n\
          r._domainkey 60 IN TXT {}\ne._domainkey 60 IN TXT {}\n\
@@ -63,12 +75,14 @@ async fn ground() -> Ground {
     );
     let plain =
         "@ 60 IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\nsoft 60 IN TXT \"v=spf1 ~all\"\nnone 60 IN A 192.0.2.1\n";
+    let twice = "_dmarc 60 IN TXT \"v=DMARC1; p=reject\"\n_dmarc 60 IN TXT \"v=DMARC1; p=none\"\n";
     let lax = "@ 60 IN TXT \"v=spf1 -all\"\n_dmarc 60 IN TXT \"v=DMARC1; p=none\"\n";
     let reverse = "7 60 IN PTR mail.example.com.\n";
     let zones = [
         ("example.com.", zone.as_str()),
         ("plain.example.", plain),
         ("lax.example.", lax),
+        ("twice.example.", twice),
         ("2.0.192.in-addr.arpa.", reverse),
     ];
     let zones = Zones::serve(&zones).await.unwrap();
@@ -173,6 +187,14 @@ async fn signatures_that_are_not_taken() {
     }
 }
 
+/// RFC 8301 §3.2: keys below 1024 bits don't count.
+#[tokio::test]
+async fn a_weak_key_is_not_taken() {
+    let verdict = ground().await.verdict(UNLISTED, "", WEAKLY_SIGNED, "Hello\r\n").await;
+    assert_eq!(verdict.dkim[0].outcome, Outcome::Fail, "{verdict}");
+    assert_ne!(verdict.dkim[0].reason, "the body was changed");
+}
+
 #[tokio::test]
 async fn thousands_of_signatures_cost_ten() {
     let ground = ground().await;
@@ -192,6 +214,9 @@ async fn spf_results() {
         (UNLISTED, "a@example.com", Outcome::Fail),
         (UNLISTED, "a@EXAMPLE.com.", Outcome::Fail),
         (LISTED, "a@two.example.com", Outcome::PermError),
+        (LISTED, "a@through.example.com", Outcome::PermError),
+        (LISTED, "a@moved.example.com", Outcome::PermError),
+        (LISTED, "a@unasked.example.com", Outcome::Pass),
         (UNLISTED, "a@many.example.com", Outcome::PermError),
         (UNLISTED, "a@self.example.com", Outcome::PermError),
         (UNLISTED, "a@soft.plain.example", Outcome::SoftFail),
@@ -224,6 +249,7 @@ async fn forgers_meet_the_policy() {
         ("eve@plain.example", "a@example.com", "550 5.7.1"),
         ("a@example.com", "a@sub.example.com", "junk"),
         ("a@lax.example", "a@lax.example", "accept"),
+        ("a@twice.example", "a@twice.example", "accept"),
         ("a@plain.example", "a@plain.example", "550 5.7.23"),
         ("a@soft.plain.example", "a@soft.plain.example", "junk"),
         ("a@none.plain.example", "a@none.plain.example", "accept"),

@@ -138,3 +138,23 @@ fn found(signature: &Signature, outcome: Outcome, reason: &str) -> Dkim {
         reason: reason.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            let block = [b"DKIM-Signature: v=1; ".as_slice(), &value].concat();
+            signatures(&block).for_each(|field| drop(late(&field)));
+        }
+
+        #[test]
+        fn reading_tags_never_panics(value in "([abcdhilqstvxz]{1,2}=[a-z0-9+/=:. \t-]{0,20}; ?){0,12}") {
+            let block = format!("DKIM-Signature: {value}\r\n");
+            signatures(block.as_bytes()).for_each(|field| drop(late(&field)));
+        }
+    }
+}

@@ -1,5 +1,5 @@
 //! Runs the checks: SPF from MAIL on, DKIM and DMARC when the header is there, one deadline for all.
-//! It decides nothing: [`super::policy`] does.
+//! It decides nothing: [`mod@super::policy`] does.
 
 use std::{net::IpAddr, time::Duration};
 
