@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paquebot_mta::{
-    dns::Resolver,
+    dns::{Answer, Resolver},
     message::canonical::BodyHasher,
     time::Micros,
     verify::{Outcome, Verifier},
@@ -48,4 +48,27 @@ async fn look_ups_start_with_the_header() {
         assert_eq!(resolver.txt(name).await.records().len(), 1, "{name}");
     }
     drop(look_ups);
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_answered() {
+    let zones = Zones::serve(&[("example.com.", "* 60 IN A 192.0.2.1\n")]).await.unwrap();
+    let resolver = Resolver::new(&[zones.address]).unwrap();
+    let look_ups = (0..400).map(|n| {
+        let resolver = resolver.clone();
+        async move { resolver.addresses(&format!("h{n}.example.com")).await }
+    });
+    for answer in futures::future::join_all(look_ups).await {
+        assert_eq!(answer, Answer::Records(vec!["192.0.2.1".parse().unwrap()]));
+    }
+}
+
+#[tokio::test]
+async fn a_long_txt_record_comes_whole() {
+    let part = "x".repeat(250);
+    let zone = format!("long 60 IN TXT {}\n", format!("\"{part}\" ").repeat(20));
+    let zones = Zones::serve(&[("example.com.", &zone)]).await.unwrap();
+    let resolver = Resolver::new(&[zones.address]).unwrap();
+    let answer = resolver.txt("long.example.com").await;
+    assert_eq!(answer.records().first().map(|txt| txt.0.len()), Some(5000), "by TCP, strings joined");
 }
