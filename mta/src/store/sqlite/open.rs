@@ -154,3 +154,44 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(folder: &Path) -> Result<Connection, StoreError> {
+        Directory::take(folder)?.writer(None)
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        opened(folder.path()).unwrap().pragma_update(None, "user_version", MIGRATIONS.len() as i64 + 1).unwrap();
+        let Err(StoreError::Conflict(why)) = opened(folder.path()) else { panic!("a newer schema was opened") };
+        assert!(why.contains("start a newer program"), "{why}");
+    }
+
+    #[test]
+    fn another_programs_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = Connection::open(folder.path().join("store.sqlite")).unwrap();
+        other.execute_batch("PRAGMA user_version = 3; CREATE TABLE theirs (x);").unwrap();
+        drop(other);
+        assert!(matches!(opened(folder.path()), Err(StoreError::Corrupt(_))));
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("store.sqlite"), vec![b'x'; 8192]).unwrap();
+        assert!(matches!(opened(folder.path()), Err(StoreError::Corrupt(_))));
+    }
+
+    #[test]
+    fn commits_are_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = opened(folder.path()).unwrap();
+        let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((pragma("synchronous"), pragma("wal_autocheckpoint")), (2, 0));
+        let mode: String = conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        let wal = fs::metadata(folder.path().join("store.sqlite-wal")).unwrap();
+        assert!(wal.len() >= WAL_BYTES);
+    }
+}
