@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn classes() {
-        for (code, wanted) in [(Some(250), "2xx"), (Some(421), "4xx"), (Some(554), "5xx"), (Some(999), "none"), (None, "none")] {
+        for (code, wanted) in
+            [(Some(250), "2xx"), (Some(421), "4xx"), (Some(554), "5xx"), (Some(999), "none"), (None, "none")]
+        {
             assert_eq!(code_class(code), wanted);
         }
     }

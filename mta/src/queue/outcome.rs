@@ -20,8 +20,8 @@ pub const DIAGNOSTIC_CHARACTERS_MAX: usize = 500;
 /// What one attempt found for a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// The next host has it, or the mailbox.
-    Accepted,
+    /// The next host has it, or the mailbox. The reply, in words.
+    Accepted(String),
     /// It does not.
     Failed(Failure),
 }
@@ -127,7 +127,7 @@ pub enum Said {
 /// Reads a recipient's result in a transaction.
 pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
     match &outcome.reply {
-        Some(reply) if reply.is_positive() => Said::Recipient(Found::Accepted),
+        Some(reply) if reply.is_positive() => Said::Recipient(Found::Accepted(one_line(&reply.to_string()))),
         // RFC 5321 §3.8, §4.2.2: 421 is about the service, not about the recipient.
         Some(reply) if reply.code == 421 => Said::Host(Failure::said(host, reply)),
         Some(reply) => Said::Recipient(Found::Failed(Failure::said(host, reply))),
@@ -148,17 +148,13 @@ pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
 pub fn of_session(host: &str, reason: &str, reply: Option<&Reply>) -> Failure {
     match reply {
         // RFC 7504 §3: 521 at the greeting and 556: the host takes no mail at all.
-        Some(reply) if reply.code == 521 || reply.code == 556 => Failure {
-            status: EnhancedCode(5, 3, 2),
-            words: one_line(&reply.to_string()),
-            host: Some(host.to_owned()),
-        },
+        Some(reply) if reply.code == 521 || reply.code == 556 => {
+            Failure { status: EnhancedCode(5, 3, 2), words: one_line(&reply.to_string()), host: Some(host.to_owned()) }
+        }
         // RFC 5321 §3.1: any other refusal of the session says nothing about the message.
-        Some(reply) => Failure {
-            status: EnhancedCode(4, 3, 2),
-            words: one_line(&reply.to_string()),
-            host: Some(host.to_owned()),
-        },
+        Some(reply) => {
+            Failure { status: EnhancedCode(4, 3, 2), words: one_line(&reply.to_string()), host: Some(host.to_owned()) }
+        }
         None => Failure::ours(EnhancedCode(4, 4, 2), one_line(&format!("{host}: {reason}"))),
     }
 }

@@ -73,7 +73,9 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let retry = Retry::default();
-        for (failures, minutes) in [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 240), (8, 240), (u32::MAX, 240)] {
+        for (failures, minutes) in
+            [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 240), (8, 240), (u32::MAX, 240)]
+        {
             let pause = pause(&retry, failures, Dice::MIDDLE);
             assert_eq!(pause, Duration::from_secs(minutes * MINUTE), "after {failures} failures");
         }
@@ -90,7 +92,8 @@ mod tests {
 
     #[test]
     fn absurd_configurations_do_not_overflow() {
-        let retry = Retry { first_ms: u64::MAX, longest_ms: u64::MAX, warn_after_ms: u64::MAX, give_up_after_ms: u64::MAX };
+        let retry =
+            Retry { first_ms: u64::MAX, longest_ms: u64::MAX, warn_after_ms: u64::MAX, give_up_after_ms: u64::MAX };
         let _ = pause(&retry, u32::MAX, Dice(u16::MAX));
         assert!(!is_over(&retry, at(0), at(5 * DAY)));
         let retry = Retry { first_ms: 0, longest_ms: 0, warn_after_ms: 0, give_up_after_ms: 0 };

@@ -5,7 +5,9 @@ fn domain(text: &str) -> Domain {
 }
 
 fn mx(records: &[(u16, &str)]) -> Answer<Mx> {
-    Answer::Records(records.iter().map(|(preference, host)| Mx { preference: *preference, exchange: (*host).into() }).collect())
+    Answer::Records(
+        records.iter().map(|(preference, host)| Mx { preference: *preference, exchange: (*host).into() }).collect(),
+    )
 }
 
 fn hosts(answer: &Answer<Mx>, dice: &[u32]) -> Result<Vec<String>, EnhancedCode> {
@@ -67,23 +69,48 @@ fn targets_by_addresses() {
             vec![(10, "a", a(&["198.51.100.1", "2001:db8::1"])), (20, "b", a(&["198.51.100.2"]))],
             names(&["a 198.51.100.1", "a 2001:db8::1", "b 198.51.100.2"]),
         ),
-        ("a host without addresses is skipped", vec![(10, "a", Answer::NoSuchName), (20, "b", a(&["198.51.100.2"]))], names(&["b 198.51.100.2"])),
+        (
+            "a host without addresses is skipped",
+            vec![(10, "a", Answer::NoSuchName), (20, "b", a(&["198.51.100.2"]))],
+            names(&["b 198.51.100.2"]),
+        ),
         ("private ones are skipped", vec![(10, "a", a(&["10.0.0.1", "198.51.100.1"]))], names(&["a 198.51.100.1"])),
         ("allowed ones are not", vec![(10, "a", a(&["127.0.0.3"]))], names(&["a 127.0.0.3"])),
         ("only private ones", vec![(10, "a", a(&["10.0.0.1"]))], Err(EnhancedCode(5, 4, 4))),
-        ("no address at all", vec![(10, "a", Answer::NoRecords), (10, "b", Answer::NoSuchName)], Err(EnhancedCode(5, 4, 4))),
+        (
+            "no address at all",
+            vec![(10, "a", Answer::NoRecords), (10, "b", Answer::NoSuchName)],
+            Err(EnhancedCode(5, 4, 4)),
+        ),
         ("a fault leaves hope", vec![(10, "a", Answer::NoRecords), (20, "b", fault())], Err(EnhancedCode(4, 4, 3))),
-        ("a fault beside an address does not matter", vec![(10, "a", fault()), (20, "b", a(&["198.51.100.2"]))], names(&["b 198.51.100.2"])),
+        (
+            "a fault beside an address does not matter",
+            vec![(10, "a", fault()), (20, "b", a(&["198.51.100.2"]))],
+            names(&["b 198.51.100.2"]),
+        ),
         ("implicit MX without address", vec![(0, "example.org", Answer::NoRecords)], Err(EnhancedCode(5, 1, 2))),
         (
             "we by name: equal and worse go",
-            vec![(5, "x", a(&["198.51.100.1"])), (10, "MAIL.example.com", a(&["198.51.100.5"])), (10, "b", a(&["198.51.100.2"])), (20, "c", a(&["198.51.100.3"]))],
+            vec![
+                (5, "x", a(&["198.51.100.1"])),
+                (10, "MAIL.example.com", a(&["198.51.100.5"])),
+                (10, "b", a(&["198.51.100.2"])),
+                (20, "c", a(&["198.51.100.3"])),
+            ],
             names(&["x 198.51.100.1"]),
         ),
-        ("we by address", vec![(10, "a", a(&["192.0.2.9"])), (20, "b", a(&["198.51.100.2"]))], Err(EnhancedCode(5, 4, 6))),
+        (
+            "we by address",
+            vec![(10, "a", a(&["192.0.2.9"])), (20, "b", a(&["198.51.100.2"]))],
+            Err(EnhancedCode(5, 4, 6)),
+        ),
         ("we as a mapped address", vec![(10, "a", a(&["::ffff:192.0.2.9"]))], Err(EnhancedCode(5, 4, 6))),
         ("we as an allowed target", vec![(10, "a", a(&["127.0.0.2"]))], Err(EnhancedCode(5, 4, 6))),
-        ("the same address twice", vec![(10, "a", a(&["198.51.100.1"])), (20, "b", a(&["198.51.100.1"]))], names(&["a 198.51.100.1"])),
+        (
+            "the same address twice",
+            vec![(10, "a", a(&["198.51.100.1"])), (20, "b", a(&["198.51.100.1"]))],
+            names(&["a 198.51.100.1"]),
+        ),
     ] {
         assert_eq!(to(&found), wanted, "{what}");
     }
