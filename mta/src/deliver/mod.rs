@@ -1,6 +1,8 @@
 //! Delivery: into the mailbox, or to the next host.
 //!
-//! - [`local`]: where a recipient is now, and which mailbox it goes to.
+//! - [`local`]: where a recipient is now, and which mailbox it goes to;
+//! - [`remote`]: DNS, TCP and SMTP to the next host, [`session`]: one connection's questions and octets;
+//! - [`opportunistic`]: TLS without names.
 
 use futures::future::BoxFuture;
 use paquebot_mta_api::address::Domain;
@@ -11,6 +13,9 @@ use crate::queue::{
 };
 
 pub mod local;
+pub mod opportunistic;
+pub mod remote;
+pub mod session;
 
 /// The way out. The real one speaks DNS and SMTP; the simulation has next hosts of its own.
 pub trait Remote: Send + Sync + 'static {

@@ -79,9 +79,8 @@ pub(super) async fn write(shared: &Shared, attempt: Attempt) -> bool {
     loop {
         let fault = match shared.store.attempt(attempt.clone()).await {
             Ok(()) => return true,
-            Err(StoreError::Fenced) if pause == PAUSE_FIRST => return false,
-            // Fenced after a fault: either the first try did happen or others have the rows. A notice has
-            // an id of its own: it is there exactly if it did happen.
+            // Either an earlier try did happen or others have the rows. A notice has an id of its own: it is
+            // there exactly if it did happen.
             Err(StoreError::Fenced) => return happened(shared, &attempt).await,
             Err(fault) => fault,
         };
