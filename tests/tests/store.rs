@@ -1,5 +1,6 @@
 //! One suite that every store passes: memory and SQLite run the same code.
 
+#[cfg(test)]
 mod store {
     mod bench;
     mod directory;
