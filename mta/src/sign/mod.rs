@@ -75,11 +75,33 @@ impl Signers {
         let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            keys.iter().map(|entry| field::sign(&header, &body_hash, &*parsed(&cache, entry)?, now)).collect()
+            sign_with_each(&cache, &header, &body_hash, &keys, now)
         })
         .await
         .map_err(|_| SignError::Failed("the pool has ended"))?
     }
+}
+
+/// One key that cannot be used must not stop a domain's mail while another can: it is logged.
+fn sign_with_each(
+    cache: &Cache<Hash, Arc<SigningKey>>,
+    header: &[u8],
+    body_hash: &Hash,
+    keys: &[Arc<DkimKeyEntry>],
+    now: Micros,
+) -> Result<String, SignError> {
+    let mut signed = String::new();
+    let mut failed = None;
+    for entry in keys {
+        match parsed(cache, entry).and_then(|key| field::sign(header, body_hash, &key, now)) {
+            Ok(field) => signed.push_str(&field),
+            Err(error) => {
+                tracing::error!(%error, "a DKIM key was left out");
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    failed.filter(|_| signed.is_empty()).map_or(Ok(signed), Err)
 }
 
 fn parsed(cache: &Cache<Hash, Arc<SigningKey>>, entry: &DkimKeyEntry) -> Result<Arc<SigningKey>, SignError> {
