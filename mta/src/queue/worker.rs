@@ -155,17 +155,30 @@ pub(super) async fn next_job(shared: &Shared, destination: &Destination, idle: D
                 }
             }
             Next::Idle(wake) => {
+                let idle = Idle { shared, destination };
                 let woken = tokio::select! {
                     () = wake.notified() => true,
                     () = crowded => true,
                     () = tokio::time::sleep_until(until) => false,
                     () = shared.draining.cancelled() => false,
                 };
-                shared.line().busy(destination);
+                drop(idle);
                 if !woken {
                     return shared.line().take(destination);
                 }
             }
         }
+    }
+}
+
+/// A worker that waits; counted until dropped, also where the wait is cut off.
+struct Idle<'a> {
+    shared: &'a Shared,
+    destination: &'a Destination,
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.shared.line().busy(self.destination);
     }
 }
