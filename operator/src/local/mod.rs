@@ -1,0 +1,9 @@
+//! Local mode: the same pipeline as in a cluster, onto one directory and one process. The only part that links the MTA.
+//!
+//! - [`data`]: the data directory: what is in it, and who may read it.
+//! - [`certificate`]: the self-signed certificate in it.
+//! - [`nameserver`]: an authoritative DNS server on a loopback address, for the demo and the tests.
+
+pub mod certificate;
+pub mod data;
+pub mod nameserver;
