@@ -2,8 +2,12 @@
 //!
 //! - [`data`]: the data directory: what is in it, and who may read it.
 //! - [`certificate`]: the self-signed certificate in it.
+//! - [`dkim`]: the DKIM keys in it, made once.
+//! - [`passwords`]: generated passwords, and the keys kept of a password.
 //! - [`nameserver`]: an authoritative DNS server on a loopback address, for the demo and the tests.
 
 pub mod certificate;
 pub mod data;
+pub mod dkim;
 pub mod nameserver;
+pub mod passwords;
