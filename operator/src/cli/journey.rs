@@ -33,7 +33,7 @@ pub fn render(stops: &[Stop], colour: bool) -> String {
         None => writeln!(text, "{}", bold("(no Message-ID)", colour)),
     };
     let place_width = stops.iter().map(|stop| stop.place.chars().count()).max().unwrap_or(0);
-    let step_width = stops.iter().map(|stop| step(stop.event.step).len()).max().unwrap_or(0);
+    let step_width = stops.iter().map(|stop| word(stop.event.step).len()).max().unwrap_or(0);
     let mut day = None;
     for stop in stops {
         let today = stop.event.at_us.div_euclid(DAY_US);
@@ -45,7 +45,7 @@ pub fn render(stops: &[Stop], colour: bool) -> String {
         if place_width > 0 {
             let _ = write!(head, "  {:place_width$}", plain(&stop.place));
         }
-        let _ = write!(head, "  {:step_width$}  ", step(stop.event.step));
+        let _ = write!(head, "  {:step_width$}  ", word(stop.event.step));
         let indent = head.chars().count();
         let head = if colour { tint(&head, stop.event.step) } else { head };
         let _ = writeln!(text, "{head}{}", hang(&told(&stop.event), indent));
@@ -104,7 +104,8 @@ fn actor(actor: Actor) -> &'static str {
     }
 }
 
-fn step(step: Step) -> &'static str {
+/// The step in one word.
+pub fn word(step: Step) -> &'static str {
     match step {
         Step::Submitted => "submitted",
         Step::Received => "received",
