@@ -12,4 +12,8 @@
 //! - [`cli`]: the command line.
 
 pub mod api;
+pub mod dns;
+pub mod domain;
 pub mod load;
+pub mod mailbox;
+pub mod server;

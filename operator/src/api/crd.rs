@@ -49,11 +49,16 @@ fn mended(mut crd: Value, kind: &str) -> Value {
     let Some(schema) = crd.pointer_mut(SCHEMA) else { return crd };
     plain(schema);
     let Some(root) = schema.as_object_mut() else { return crd };
+    if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
+        properties.insert("kind".to_owned(), json!({"type": "string"}));
+        properties.insert("metadata".to_owned(), json!({"type": "object"}));
+        if let (true, Some(Value::Object(spec))) = (kind != "Mailbox", properties.get_mut("spec")) {
+            spec.insert("default".to_owned(), json!({}));
+        }
+    }
     if kind != "Mailbox" {
         root.remove("required");
-        if let Some(spec) = root.get_mut("properties").and_then(|it| it.get_mut("spec")) {
-            spec["default"] = json!({});
-        }
     }
     if kind == "MailDomain" {
         root.insert(

@@ -150,6 +150,10 @@ pub struct ImportedKey {
 /// Who may send in the domain's name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.include) || self.include.size() <= 10",
+    "message": "receivers look up at most 10 names for SPF (RFC 7208 §4.6.4): leave includes out, or replace them by their ip4 and ip6"
+}]))]
 pub struct Spf {
     /// IPv4 addresses and networks that send too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -161,7 +165,7 @@ pub struct Spf {
     pub ip6: Vec<String>,
     /// Domains whose SPF records hold here too: other services that send for this domain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 10), inner(length(max = 253), regex(pattern = LOOKUP_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 20), inner(length(max = 253), regex(pattern = LOOKUP_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
     pub include: Vec<String>,
     /// What holds for everyone else.
     #[serde(default)]
@@ -187,6 +191,7 @@ pub struct Dmarc {
     pub policy: DmarcPolicy,
     /// The same for subdomains (`sp`); left out: as for the domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DmarcPolicy")]
     pub subdomain_policy: Option<DmarcPolicy>,
     /// Where daily reports go: mailto:dmarc@example.com.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -207,6 +207,7 @@ pub enum IssuerKind {
 pub struct Service {
     /// The Service's type; left out: the chart's default.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ServiceType")]
     pub kind: Option<ServiceType>,
     /// Takes the client's address from a PROXY protocol header.
     #[serde(default, skip_serializing_if = "Option::is_none")]

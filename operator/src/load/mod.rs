@@ -30,7 +30,7 @@ pub use object::Object;
 pub use problem::{Problem, Source};
 pub use secret::Secret;
 
-use crate::api::{MailDomain, MailServer, Mailbox};
+use crate::api::{MailDomain, MailServer, Mailbox, refs::SecretKeyRef};
 
 /// An object, and where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,19 @@ pub struct Resources {
     pub mailboxes: Vec<Loaded<Mailbox>>,
     /// The secrets that they refer to.
     pub secrets: Vec<Loaded<Secret>>,
+}
+
+impl Resources {
+    /// The value of a Secret that a resource of this namespace refers to.
+    pub fn secret(&self, namespace: &str, reference: &SecretKeyRef) -> Option<&[u8]> {
+        let named = |it: &&Loaded<Secret>| it.object.name == reference.name && it.object.namespace == namespace;
+        self.secrets.iter().find(named)?.object.get(&reference.key)
+    }
+
+    /// The server that carries a domain.
+    pub fn server(&self, domain: &MailDomain) -> Option<&MailServer> {
+        check::find_server(&self.servers, domain).map(|it| &it.object)
+    }
 }
 
 /// Reads files and folders (not their sub-folders), validates each object and all of them together.

@@ -77,7 +77,9 @@ pub fn read(document: &Document<'_>) -> Result<Option<Object>, Vec<Problem>> {
         "MailServer" => Object::Server(Box::new(Loaded { source, object: typed(value).map_err(&place)? })),
         "Mailbox" => Object::Mailbox(Box::new(Loaded { source, object: typed(value).map_err(&place)? })),
         _ => {
-            let text = |name: &str| value["metadata"][name].as_str().unwrap_or_default().to_owned();
+            let text = |name: &str| {
+                value.pointer(&format!("/metadata/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
             let data = secret::values(&value).map_err(&place)?;
             Object::Secret(Box::new(Loaded {
                 source,
