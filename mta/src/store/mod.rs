@@ -5,7 +5,10 @@
 //! - [`types`]: what is written and read;
 //! - [`writer`]: the coalescing writer: one transaction for all that waits;
 //! - [`backend`]: what a backend does; `memory` and `sqlite` do it, held to one conformance suite;
-//! - [`blob`]: bodies too large for a row.
+//! - [`blob`]: bodies too large for a row;
+//! - [`rules`]: what every backend decides alike: shards, retention, a copy's own fields;
+//! - [`clock`]: by which expiry is judged;
+//! - [`memory`]: the backend for simulation and tests.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -15,11 +18,16 @@ use uuid::Uuid;
 
 pub mod backend;
 pub mod blob;
+pub mod clock;
+pub mod memory;
+pub mod rules;
 pub mod types;
 pub mod writer;
 
 pub use backend::{Backend, Write, Written};
-pub use blob::{BlobWriter, Blobs};
+pub use blob::{BlobWriter, Blobs, MemoryBlobs};
+pub use clock::Clock;
+pub use memory::Memory;
 pub use types::*;
 pub use writer::Writer;
 
@@ -41,6 +49,12 @@ impl Store {
     pub fn new(backend: Arc<dyn Backend>, blobs: Arc<dyn Blobs>) -> Self {
         let writer = Writer::start(backend.clone());
         Self { backend, blobs, writer }
+    }
+
+    /// A store in memory with its blobs; `memory` can outlive it, as a disk outlives a process.
+    pub fn in_memory(memory: Arc<Memory>) -> Self {
+        let blobs = memory.blobs();
+        Self::new(memory, blobs)
     }
 
     /// Queues a message; on disk when this returns `Ok`.
@@ -176,11 +190,7 @@ impl Store {
     /// Octets of a message's body; the range is cut to what there is.
     pub async fn read_body(&self, message: &Message, range: Range<u64>) -> Result<Bytes, StoreError> {
         match &message.body {
-            Body::Inline(octets) => {
-                let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(octets.len());
-                let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
-                Ok(octets.slice(start..end))
-            }
+            Body::Inline(octets) => Ok(blob::cut(octets, range)),
             Body::Blob { .. } => self.blobs.read(message.id, range).await,
         }
     }

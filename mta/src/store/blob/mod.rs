@@ -1,9 +1,15 @@
 //! Bodies too large for a row. Named by message id, never shared between receptions.
+//!
+//! - [`memory`]: for simulation and tests.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+
+pub mod memory;
+
+pub use memory::MemoryBlobs;
 
 use super::types::StoreError;
 use crate::message::MessageId;
@@ -24,4 +30,11 @@ pub trait BlobWriter: Send + Sync {
     fn write(&mut self, octets: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
     /// The blob is whole and synced to disk, its directory entry too, when this returns.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// The range of the octets, cut to what there is.
+pub(super) fn cut(octets: &Bytes, range: Range<u64>) -> Bytes {
+    let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(octets.len());
+    let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
+    octets.slice(start..end)
 }
