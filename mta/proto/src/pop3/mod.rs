@@ -1,4 +1,15 @@
 //! POP3 (RFC 1939, RFC 2449): server.
+//!
+//! - this page: what the machine asks its owner;
+//! - [`server`]: the machine;
+//! - [`command`]: commands as clients write them;
+//! - [`maildrop`]: a session's snapshot and its marks.
+
+pub mod command;
+pub mod maildrop;
+pub mod server;
+
+pub use server::{ServerMachine, Settings, Tls};
 
 use crate::sasl::{LoginAnswer, LoginAsk};
 
