@@ -128,7 +128,7 @@ impl DataDir {
 
     /// The generated passwords.
     pub fn passwords(&self) -> PathBuf {
-        self.root.join("passwords.yaml")
+        self.root.join("passwords")
     }
 
     /// 32 random octets of this name, made at the first call.
