@@ -9,11 +9,14 @@
 //! - [`server`]: what follows from a MailServer: validation, the MTA's configuration.
 //! - [`mailbox`]: what follows from a Mailbox.
 //! - [`dns`]: zone file and table of records.
+//! - [`local`]: the same pipeline onto one directory and one process, without a cluster.
 //! - [`cli`]: the command line.
 
 pub mod api;
+pub mod cli;
 pub mod dns;
 pub mod domain;
 pub mod load;
+pub mod local;
 pub mod mailbox;
 pub mod server;
