@@ -1,6 +1,7 @@
 //! `MailDomain`: a domain whose mail Paquebot carries. Its owner's.
 
 use kube::CustomResource;
+use paquebot_mta_api::directory::KeyAlgorithm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +135,15 @@ pub enum Algorithm {
     Rsa,
     /// ed25519-sha256
     Ed25519,
+}
+
+impl From<Algorithm> for KeyAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rsa => Self::Rsa,
+            Algorithm::Ed25519 => Self::Ed25519,
+        }
+    }
 }
 
 /// A key from elsewhere.

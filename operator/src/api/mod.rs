@@ -30,3 +30,6 @@ pub const API_VERSION: &str = "paquebot.dev/v1alpha1";
 pub const NAMESPACE_DEFAULT: &str = "default";
 /// The MailServer that a MailDomain without `serverRef` uses.
 pub const SERVER_DEFAULT: &str = "default";
+
+#[cfg(test)]
+mod tests;

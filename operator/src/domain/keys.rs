@@ -74,7 +74,7 @@ impl KeyPair {
 
     /// What may be shown of it.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey { selector: self.selector.clone(), algorithm: self.algorithm, text: Some(self.public.clone()) }
+        PublicKey { selector: self.selector.clone(), algorithm: self.algorithm, text: self.public.clone() }
     }
 }
 

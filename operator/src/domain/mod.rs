@@ -25,3 +25,6 @@ use crate::api::MailDomain;
 pub fn name(domain: &MailDomain) -> Option<Domain> {
     domain.metadata.name.as_deref()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,12 +24,9 @@ pub struct PublicKey {
     pub selector: String,
     /// The algorithm.
     pub algorithm: KeyAlgorithm,
-    /// `p=`, base64; `None` where the key is not known here, which the record then says.
-    pub text: Option<String>,
+    /// `p=`, base64.
+    pub text: String,
 }
-
-/// What stands for a key that is not known here. No base64, so nobody takes it for a key.
-pub const KEY_UNKNOWN: &str = "<the key is made by the server>";
 
 /// All records, in the order in which they are read: where mail goes, who may send, how to find it.
 pub fn records(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<Record> {
@@ -68,9 +65,20 @@ pub fn notes(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<Str
             server.hostname
         ));
     }
-    if keys.iter().any(|key| key.text.is_none()) {
+    let known = |algorithm: KeyAlgorithm| keys.iter().any(|key| key.algorithm == algorithm);
+    let unknown: Vec<String> = domain
+        .spec
+        .dkim
+        .keys
+        .iter()
+        .map(|key| KeyAlgorithm::from(key.algorithm))
+        .filter(|algorithm| !known(*algorithm))
+        .map(|algorithm| algorithm_name(algorithm).to_owned())
+        .collect();
+    if !unknown.is_empty() {
         notes.push(format!(
-            "the DKIM keys of {name} are not known here: name the data directory of `paquebot up` with --data"
+            "{name} has no DKIM record for {}: the server makes these keys when it starts; run `paquebot up`, then name its directory with --data",
+            unknown.join(" and ")
         ));
     }
     notes
@@ -96,14 +104,18 @@ fn addresses(name: &Domain, server: &Facts) -> Vec<Record> {
 }
 
 fn dkim(name: &Domain, key: &PublicKey) -> Record {
-    let algorithm = match key.algorithm {
+    let algorithm = algorithm_name(key.algorithm);
+    // RFC 6376 §3.6.1; h= keeps rsa-sha1 out (RFC 8301 §3.1).
+    let value = format!("v=DKIM1; k={algorithm}; h=sha256; p={}", key.text);
+    ours(&format!("dkim/{}", key.selector), format!("{}._domainkey.{name}", key.selector), Data::Txt(value))
+}
+
+/// As `k=` has it (RFC 6376 §3.6.1, RFC 8463 §4).
+fn algorithm_name(algorithm: KeyAlgorithm) -> &'static str {
+    match algorithm {
         KeyAlgorithm::Rsa => "rsa",
         KeyAlgorithm::Ed25519 => "ed25519",
-    };
-    let text = key.text.as_deref().unwrap_or(KEY_UNKNOWN);
-    // RFC 6376 §3.6.1; h= keeps rsa-sha1 out (RFC 8301 §3.1).
-    let value = format!("v=DKIM1; k={algorithm}; h=sha256; p={text}");
-    ours(&format!("dkim/{}", key.selector), format!("{}._domainkey.{name}", key.selector), Data::Txt(value))
+    }
 }
 
 fn dmarc(dmarc: &Dmarc) -> String {

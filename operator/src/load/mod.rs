@@ -21,9 +21,6 @@ pub mod schema;
 mod secret;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 use std::path::{Path, PathBuf};
 
 pub use object::Object;
