@@ -8,9 +8,11 @@
 //! - [`blob`]: bodies too large for a row;
 //! - [`rules`]: what every backend decides alike: shards, retention, a copy's own fields;
 //! - [`clock`]: by which expiry is judged;
-//! - [`memory`]: the backend for simulation and tests.
+//! - [`memory`]: the backend for simulation and tests;
+//! - [`sqlite`]: the embedded backend;
+//! - [`seal`]: private keys at rest.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use paquebot_mta_api::journey::{Event, Queued};
@@ -21,13 +23,17 @@ pub mod blob;
 pub mod clock;
 pub mod memory;
 pub mod rules;
+pub mod seal;
+pub mod sqlite;
 pub mod types;
 pub mod writer;
 
 pub use backend::{Backend, Write, Written};
-pub use blob::{BlobWriter, Blobs, MemoryBlobs};
+pub use blob::{BlobWriter, Blobs, DirectoryBlobs, MemoryBlobs};
 pub use clock::Clock;
 pub use memory::Memory;
+pub use seal::SealKey;
+pub use sqlite::Sqlite;
 pub use types::*;
 pub use writer::Writer;
 
@@ -55,6 +61,12 @@ impl Store {
     pub fn in_memory(memory: Arc<Memory>) -> Self {
         let blobs = memory.blobs();
         Self::new(memory, blobs)
+    }
+
+    /// The embedded store in this directory; both the directory and the file of the seal key are made if absent.
+    pub fn open_sqlite(directory: &Path, seal_key: &Path) -> Result<Self, StoreError> {
+        let (sqlite, blobs) = Sqlite::open(directory, SealKey::load_or_make(seal_key)?)?;
+        Ok(Self::new(sqlite, blobs))
     }
 
     /// Queues a message; on disk when this returns `Ok`.

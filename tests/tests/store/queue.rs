@@ -298,7 +298,7 @@ async fn a_big_body_is_a_blob_and_goes_with_its_message(bench: Bench) {
     drop(dropped);
     assert_eq!((bench.blobs)(), 1);
     bench.store.attempt(attempt(id, me, vec![(0, Outcome::Done)])).await.unwrap();
-    assert_eq!((bench.blobs)(), 0);
+    bench.until_blobs(0).await;
     assert!(bench.store.read_body(&back, 0..1).await.is_err());
 }
 

@@ -19,6 +19,11 @@ impl State {
         if self.messages.contains_key(&id) {
             return Ok(());
         }
+        let mut indexes: Vec<_> = accept.recipients.iter().map(|to| to.index).collect();
+        indexes.sort_unstable();
+        if indexes.windows(2).any(|two| two.first() == two.last()) {
+            return Err(StoreError::Conflict("two recipients with one index".into()));
+        }
         let holder = accept.holder.filter(|holder| self.alive(clock, *holder));
         let stored = Stored { message: accept.message.clone(), envelope: accept.envelope.clone() };
         let next_attempt = accept.envelope.accepted;
