@@ -51,24 +51,23 @@ pub struct System {
     /// Its address.
     pub address: IpAddr,
     folder: TempDir,
-    arguments: Vec<String>,
     process: Child,
 }
 
 impl System {
-    /// Starts one from this YAML, with these more arguments, and waits until it is ready.
-    pub fn start(yaml: &str, arguments: &[&str]) -> Self {
-        Self::start_at(own_address(), yaml, arguments)
+    /// Starts one from this YAML with these process settings (YAML), and waits until it is ready.
+    pub fn start(yaml: &str, settings: &str) -> Self {
+        Self::start_at(own_address(), yaml, settings)
     }
 
     /// The same at an address.
-    pub fn start_at(address: IpAddr, yaml: &str, arguments: &[&str]) -> Self {
+    pub fn start_at(address: IpAddr, yaml: &str, settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("paquebot-").tempdir().unwrap();
         fs::create_dir(folder.path().join("yaml")).unwrap();
         fs::write(folder.path().join("yaml/mail.yaml"), yaml).unwrap();
-        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let process = spawn(&folder, address, &arguments);
-        let mut system = Self { address, folder, arguments, process };
+        fs::write(folder.path().join("settings.yaml"), settings).unwrap();
+        let process = spawn(&folder, address);
+        let mut system = Self { address, folder, process };
         system.wait_until_ready();
         system
     }
@@ -77,7 +76,7 @@ impl System {
     pub fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.process = spawn(&self.folder, self.address, &self.arguments);
+        self.process = spawn(&self.folder, self.address);
         self.wait_until_ready();
     }
 
@@ -149,7 +148,7 @@ impl Drop for System {
     }
 }
 
-fn spawn(folder: &TempDir, address: IpAddr, arguments: &[String]) -> Child {
+fn spawn(folder: &TempDir, address: IpAddr) -> Child {
     let top = folder.path();
     let log = fs::OpenOptions::new().create(true).append(true).open(top.join("log")).unwrap();
     Command::new(program("paquebot"))
@@ -159,7 +158,8 @@ fn spawn(folder: &TempDir, address: IpAddr, arguments: &[String]) -> Child {
         .arg("--data")
         .arg(top.join("data"))
         .args(["--address", &address.to_string()])
-        .args(arguments)
+        .arg("--settings")
+        .arg(top.join("settings.yaml"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
