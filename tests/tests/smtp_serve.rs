@@ -141,8 +141,8 @@ fn resident_bytes() -> Result<u64, Fault> {
 }
 
 #[tokio::test]
-async fn forty_megabytes_are_never_held_in_memory() -> Result<(), Fault> {
-    const PARTS: usize = 640;
+async fn fifty_megabytes_are_never_held_in_memory() -> Result<(), Fault> {
+    const PARTS: usize = 763;
     const PART: usize = 64 * 1024;
     let mta = Mta::start(|_| {}).await?;
     let mut talk = mta.submit_as("bob@example.org").await?;
