@@ -1,3 +1,5 @@
+//! The client machine against servers that say what the test wants.
+
 use proptest::prelude::*;
 
 use super::*;
