@@ -273,7 +273,7 @@ async fn sigkill_loses_nothing_that_was_acknowledged() {
 async fn a_failed_disk_ends_the_process_and_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     // In blocks of 512 octets: a little more than the log that is laid out at the start.
-    let shell = "trap '' XFSZ; ulimit -c 0; ulimit -f 53248;";
+    let shell = "trap '' XFSZ; ulimit -c 0; ulimit -f 28672;";
     let mut child = child_command(shell, folder.path(), 100_000).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let all: Vec<_> = lines.map_while(Result::ok).filter_map(|line| acknowledged(&line)).collect();
