@@ -184,6 +184,7 @@ class Paquebot(Server):
         self.folder.mkdir(exist_ok=True, mode=0o755)
         (self.folder / "zones").write_text(ZONES)
         (self.folder / "mail.yaml").write_text(MAIL)
+        (self.folder / "settings.yaml").write_text(SETTINGS)
         self.nameserver = subprocess.Popen(
             [str(REPOSITORY / "target/release/nameserver"), "--listen", NAMESERVER, "--zones", str(self.folder / "zones")]
         )
@@ -199,7 +200,7 @@ class Paquebot(Server):
             [
                 str(REPOSITORY / "target/release/paquebot"), "up", "-f", str(self.folder / "mail.yaml"),
                 "--data", str(self.folder / "data"), "--address", self.address,
-                "--delivery-port", str(SINK_PORT), "--allow-target", "127.0.0.0/8", "--resolver", NAMESERVER,
+                "--settings", str(self.folder / "settings.yaml"),
             ],
             stdout=self.log, stderr=self.log, cwd=self.folder, env=os.environ | {"RUST_LOG": "warn"},
         )
@@ -223,6 +224,10 @@ ZONES = f"""$ORIGIN .
 source.example. 60 IN TXT "v=spf1 ip4:127.0.0.0/8 -all"
 sink.example. 60 IN MX 10 mx.sink.example.
 mx.sink.example. 60 IN A {SINK_ADDRESS}
+"""
+
+SETTINGS = f"""resolvers: ["{NAMESERVER}"]
+delivery: {{port: {SINK_PORT}, allowedTargets: [127.0.0.0/8]}}
 """
 
 MAIL = """apiVersion: paquebot.dev/v1alpha1
