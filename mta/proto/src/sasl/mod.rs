@@ -2,8 +2,21 @@
 //!
 //! Shared by SMTP, POP3 and IMAP. The machine asks the owner ([`LoginAsk`]); passwords, keys and
 //! throttling are the owner's.
+//!
+//! - this page: the questions and answers;
+//! - [`server`]: one login exchange, the server's side;
+//! - `scram`: the messages of SCRAM;
+//! - [`keys`]: its arithmetic: keys from a password, proofs from keys.
 
 use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+pub mod keys;
+mod scram;
+pub mod server;
+
+pub use server::{Exchange, Mechanism, SaslFailure, SaslStep};
 
 /// A secret that no log and no `{:?}` shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,4 +85,19 @@ pub enum LoginAnswer {
     Unavailable,
     /// Too many failures: a temporary error.
     Throttled,
+}
+
+/// A response as it stands on the wire: base64, padded (RFC 4648 §4). `None`: not base64.
+pub fn decode(line: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(line).ok()
+}
+
+/// An initial response as it stands on the wire: base64, or "=" for an empty one (RFC 4954 §4, RFC 5034 §4).
+pub fn decode_initial(text: &[u8]) -> Option<Vec<u8>> {
+    if text == b"=" { Some(Vec::new()) } else { decode(text) }
+}
+
+/// A challenge as it stands on the wire: base64.
+pub fn encode(challenge: &[u8]) -> String {
+    STANDARD.encode(challenge)
 }
