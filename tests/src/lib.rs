@@ -1,1 +1,24 @@
-//! x
+//! What the tests share.
+//!
+//! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
+//! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
+//! - [`tool`]: the peers' command lines: swaks, curl.
+
+use std::path::{Path, PathBuf};
+
+pub mod postfix;
+pub mod system;
+pub mod tool;
+
+/// The repository's top folder.
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// A program of this workspace, built by `make test` before the tests.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/debug"));
+    folder.join(name)
+}

@@ -1,1 +1,5 @@
-//! TBD admin
+//! For the people who run it.
+//!
+//! - [`metrics`]: what Prometheus scrapes.
+
+pub mod metrics;

@@ -1,0 +1,38 @@
+# `make` prints what there is.
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# One set of features for all: with -p the dependencies would be built again.
+ALL := --workspace --locked
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## two mail systems on this machine exchange real mail: `paquebot demo`
+	$(CARGO) build $(ALL) --bins
+	target/debug/paquebot demo
+
+.PHONY: test
+test: setup ## all tests, the real peers among them
+	$(CARGO) build $(ALL) --bins
+	$(CARGO) test $(ALL)
+
+.PHONY: check
+check: ## format, lints, generated files, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
+
+.PHONY: bench
+bench: setup ## Paquebot beside Postfix on this machine, into docs/benchmarks.md
+	$(CARGO) build $(ALL) --release --bins
+	python3 tests/bench/bench.py --write docs/benchmarks.md
+
+.PHONY: crds
+crds: ## write crds/ anew from operator/src/api
+	$(CARGO) run $(ALL) --bin paquebot -- crds --directory crds
+
+.PHONY: setup
+setup: ## install the peers that the tests talk to (Debian's apt)
+	tests/setup/peers.sh

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs the real peers that the tests talk to, where one is missing. Starts none of them.
+set -euo pipefail
+
+declare -A package_of=(
+  [swaks]=swaks
+  [curl]=curl
+  [openssl]=openssl
+  [named-checkzone]=bind9-utils
+  [smtp-sink]=postfix
+)
+missing=()
+for command in "${!package_of[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
+done
+/usr/bin/python3 -c 'import dkim, nacl' 2>/dev/null || missing+=(python3-dkim python3-nacl)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { echo "install these first: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+  apt-get install -q -y --no-install-recommends "${missing[@]}"
