@@ -1,0 +1,80 @@
+//! As whom a logged-in user may send: its own address, its `+detail`, an alias that leads to its mailbox
+//! (RFC 6409 §6.1). Pure.
+
+use paquebot_mta_api::address::Address;
+use paquebot_proto::EnhancedCode;
+
+use super::refusal::Refused;
+use crate::{
+    admin::metrics::refusal,
+    directory::{Resolved, Snapshot},
+    login::Authenticated,
+    message::fields::{self, Author},
+};
+
+/// Whether the principal may send as this address. A catch-all gives no right: it stands for names that nobody has.
+pub fn owns(directory: &Snapshot, principal: &Authenticated, address: &Address) -> bool {
+    if !directory.is_named(address) {
+        return false;
+    }
+    match directory.resolve(address) {
+        Resolved::Targets(targets) => targets
+            .iter()
+            .any(|target| target.mailbox.as_ref().is_some_and(|mailbox| mailbox.account == principal.account().0)),
+        _ => false,
+    }
+}
+
+/// The reverse-path: its own, or `<>` (`None`).
+pub fn check_reverse_path(
+    directory: &Snapshot,
+    principal: &Authenticated,
+    reverse_path: Option<&Address>,
+) -> Result<(), Refused> {
+    match reverse_path {
+        Some(address) if !owns(directory, principal, address) => Err(not_own("MAIL FROM", address, principal)),
+        _ => Ok(()),
+    }
+}
+
+/// Every From and Sender address of the header: its own; the authors of one domain.
+pub fn check_header(directory: &Snapshot, principal: &Authenticated, header: &[u8]) -> Result<(), Refused> {
+    fields::author_domain(header)?;
+    check_authors(directory, principal, "From", &fields::authors(header)?)?;
+    let senders = fields::senders(header).ok_or_else(|| {
+        Refused::new(refusal::SENDER, 550, EnhancedCode(5, 7, 1), "The Sender field has no readable address")
+    })?;
+    check_authors(directory, principal, "Sender", &senders)
+}
+
+fn check_authors(
+    directory: &Snapshot,
+    principal: &Authenticated,
+    field: &'static str,
+    authors: &[Author],
+) -> Result<(), Refused> {
+    for author in authors {
+        match &author.address {
+            Some(address) if owns(directory, principal, address) => {}
+            Some(address) => return Err(not_own(field, address, principal)),
+            None => {
+                let text = format!("{field} has an address of {} that is no mailbox's name", author.domain);
+                return Err(Refused::new(refusal::SENDER, 550, EnhancedCode(5, 7, 1), text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_own(place: &'static str, address: &Address, principal: &Authenticated) -> Refused {
+    // The reply may go to a client without SMTPUTF8: only ASCII is named.
+    let address = if address.needs_smtputf8() { "that address".to_owned() } else { format!("<{address}>") };
+    let own = principal.address();
+    let own = if own.needs_smtputf8() { "your own address".to_owned() } else { format!("<{own}>") };
+    Refused::new(
+        refusal::SENDER,
+        550,
+        EnhancedCode(5, 7, 1),
+        format!("{place}: {address} is not yours; send as {own}, that with +detail, or an alias of it"),
+    )
+}
