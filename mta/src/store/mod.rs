@@ -167,6 +167,11 @@ impl Store {
         self.backend.directory().await
     }
 
+    /// The directory's revision: cheap to ask.
+    pub async fn directory_revision(&self) -> Result<u64, StoreError> {
+        self.backend.directory_revision().await
+    }
+
     /// The queue, oldest first.
     pub async fn queue(
         &self,
