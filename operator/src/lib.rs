@@ -11,7 +11,7 @@
 //!   the MTA's configuration ([`server::config`]).
 //! - [`mailbox`]: what follows from a Mailbox.
 //! - [`dns`]: zone file ([`dns::zone_text`]) and table of records.
-//! - [`local`]: the same pipeline onto one directory and one process, without a cluster.
+//! - [`local`]: local mode, `up` and `demo`: the same pipeline onto a data directory and a process.
 //! - [`cli`]: the command line.
 
 pub mod api;

@@ -1,21 +1,71 @@
 //! `paquebot queue list`: what waits to be delivered, oldest first.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use paquebot_mta_api::journey::Queued;
 use serde::{Deserialize, Serialize};
 
 use super::{
     journey::plain,
+    output::{Failure, Format, Output},
     socket::{self, SocketError},
+    up::DATA_DEFAULT,
 };
+use crate::local::data;
 
 /// Rows that are asked for at a time.
 const PAGE_ROWS: usize = 500;
-/// Rows that are shown unless more are asked for.
-pub const ROWS_DEFAULT: usize = 100;
+/// Rows that may be asked for.
+const ROWS_MAX: u32 = 100_000;
 /// Characters of the last error in the table.
 const ERROR_CHARACTERS_MAX: usize = 80;
+
+/// Shows what waits to be delivered.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Lists what waits, oldest first: age, tries, when the next one comes, the last error.
+    List(List),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  paquebot queue list                  the oldest 100
+  paquebot queue list --limit 5000     more of them
+  paquebot queue list -o json          for programs")]
+struct List {
+    /// Rows at most.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(ROWS_MAX)))]
+    limit: u32,
+    /// The data directory of the running `paquebot up`.
+    #[arg(long, value_name = "DIRECTORY", default_value = DATA_DEFAULT)]
+    data: PathBuf,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// No server.
+pub async fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
+    let Command::List(list) = args.command;
+    let rows_max = usize::try_from(list.limit).unwrap_or(usize::MAX);
+    let page = ask(&data::socket(&list.data), rows_max).await.map_err(|fault| Failure::Failed(fault.to_string()))?;
+    if out.format != Format::Human {
+        return out.value(&page);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    out.text(&render(&page, i64::try_from(now.as_micros()).unwrap_or(i64::MAX)))
+}
 
 /// A page of the queue, as the MTA gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +80,7 @@ pub struct Page {
 pub async fn ask(socket: &Path, rows_max: usize) -> Result<Page, SocketError> {
     let mut all = Page { items: Vec::new(), next: None };
     loop {
-        let limit = PAGE_ROWS.min(rows_max - all.items.len()).to_string();
+        let limit = PAGE_ROWS.min(rows_max.saturating_sub(all.items.len())).to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(all.next.as_deref().map(|after| ("after", after)));
         let Some(page) = socket::get::<Page>(socket, "/v1/queue", &query).await? else { return Ok(all) };

@@ -128,12 +128,7 @@ impl DataDir {
 
     /// The generated passwords.
     pub fn passwords(&self) -> PathBuf {
-        self.root.join("passwords.yaml")
-    }
-
-    /// The DKIM keys.
-    pub fn dkim(&self) -> PathBuf {
-        self.root.join("dkim")
+        self.root.join("passwords")
     }
 
     /// 32 random octets of this name, made at the first call.
@@ -204,9 +199,9 @@ mod tests {
         let data = DataDir::open(&root).unwrap();
         let secret = data.secret("x.key").unwrap();
         assert_eq!(secret, data.secret("x.key").unwrap(), "made once");
-        write(&data.dkim().join("example.com/s.pem"), b"x").unwrap();
+        write(&data.root().join("dkim").join("example.com/s.pem"), b"x").unwrap();
         assert_eq!(mode(&root), 0o700);
-        assert_eq!(mode(&data.dkim()), 0o700);
+        assert_eq!(mode(&data.root().join("dkim")), 0o700);
         for file in ["paquebot.lock", "x.key", "dkim/example.com/s.pem"] {
             assert_eq!(mode(&root.join(file)), 0o600, "{file}");
         }

@@ -145,7 +145,7 @@ mod tests {
         let data = DataDir::open(base.path()).unwrap();
         std::fs::write(data.passwords(), "alice@example.com: {secret-word\n").unwrap();
         let fault = Passwords::open(&data).unwrap_err().to_string();
-        assert!(fault.contains("passwords.yaml") && !fault.contains("secret-word"), "{fault}");
+        assert!(fault.contains("passwords") && !fault.contains("secret-word"), "{fault}");
     }
 
     #[test]

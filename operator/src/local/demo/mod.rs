@@ -26,15 +26,18 @@ pub mod world;
 pub mod zones;
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use crate::cli::socket::SocketError;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{output::Failure, socket::SocketError};
 use report::Report;
 use world::World;
 
+/// The cases of the demo.
+const CASES: usize = 6;
 /// All of it must end within this, whatever hangs.
 const DEMO_SECONDS_MAX: u64 = 60;
 
@@ -74,46 +77,58 @@ pub enum DemoError {
     /// The whole took too long.
     #[error("the demo did not end within {DEMO_SECONDS_MAX} s: run it again with --keep DIR and read the logs there")]
     Late,
+    /// Nobody reads what it shows.
+    #[error(transparent)]
+    Output(#[from] Failure),
     /// Interrupted by its user.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Runs all cases and prints each as it ends; whether every one ended as it must.
-pub async fn run(keep: Option<&Path>, colour: bool, out: &mut (impl Write + Send)) -> Result<bool, DemoError> {
+/// Prints a piece of text.
+type Show<'a> = &'a mut (dyn FnMut(&str) -> Result<(), Failure> + Send);
+
+/// Runs all cases and shows each as it ends; whether every one ended as it must.
+pub async fn run(keep: Option<&Path>, colour: bool, show: Show<'_>) -> Result<bool, DemoError> {
     let started = Instant::now();
-    let mut world = World::start(keep).await?;
-    let ended = tokio::select! {
-        ended = cases(&mut world, colour, out) => ended,
-        () = tokio::time::sleep(Duration::from_secs(DEMO_SECONDS_MAX)) => Err(DemoError::Late),
-        _ = tokio::signal::ctrl_c() => Err(DemoError::Interrupted),
+    let mut terminate = signal(SignalKind::terminate()).map_err(|source| DemoError::Io { path: "/".into(), source })?;
+    let whole = async {
+        let mut world = World::start(keep).await?;
+        let held = cases(&mut world, colour, show).await;
+        world.stop().await;
+        held.map(|held| (held, show))
     };
-    world.stop().await;
-    let held = ended?;
+    // What is dropped here takes its processes and files along.
+    let (held, show) = tokio::select! {
+        ended = whole => ended?,
+        () = tokio::time::sleep(Duration::from_secs(DEMO_SECONDS_MAX)) => return Err(DemoError::Late),
+        _ = tokio::signal::ctrl_c() => return Err(DemoError::Interrupted),
+        _ = terminate.recv() => return Err(DemoError::Interrupted),
+    };
     let seconds = started.elapsed().as_secs_f64();
-    let _ = match held {
-        6 => writeln!(out, "All 6 cases ended as they must, in {seconds:.1} s."),
-        _ => writeln!(out, "{} of 6 cases did not end as they must.", 6 - held),
-    };
-    Ok(held == 6)
+    show(&match held {
+        CASES => format!("All {CASES} cases ended as they must, in {seconds:.1} s.\n"),
+        _ => format!("{} of {CASES} cases did not end as they must.\n", CASES - held),
+    })?;
+    Ok(held == CASES)
 }
 
 /// How many cases held.
-async fn cases(world: &mut World, colour: bool, out: &mut (impl Write + Send)) -> Result<usize, DemoError> {
+async fn cases(world: &mut World, colour: bool, show: Show<'_>) -> Result<usize, DemoError> {
     let mut held = 0;
-    let mut show = |number: usize, title: &str, report: Result<Report, DemoError>| {
+    let mut done = |number: usize, title: &str, report: Result<Report, DemoError>| {
         let text = match &report {
             Ok(report) => report.text(colour),
             Err(error) => format!("  WRONG {error}\n"),
         };
         held += usize::from(report.is_ok_and(|report| report.holds()));
-        let _ = writeln!(out, "{number}. {title}\n{text}");
+        show(&format!("{number}. {title}\n{text}\n"))
     };
-    show(1, arrives::TITLE, arrives::run(world).await);
-    show(2, next_host::TITLE, next_host::run(world).await);
-    show(3, retry::TITLE, retry::run(world).await);
-    show(4, bounce::TITLE, bounce::run(world).await);
-    show(5, forger::TITLE, forger::run(world).await);
-    show(6, killed::TITLE, killed::run(world).await);
+    done(1, arrives::TITLE, arrives::run(world).await)?;
+    done(2, next_host::TITLE, next_host::run(world).await)?;
+    done(3, retry::TITLE, retry::run(world).await)?;
+    done(4, bounce::TITLE, bounce::run(world).await)?;
+    done(5, forger::TITLE, forger::run(world).await)?;
+    done(6, killed::TITLE, killed::run(world).await)?;
     Ok(held)
 }

@@ -148,7 +148,7 @@ impl System {
 
     /// A user with the password that the system generated.
     pub fn user(&self, address: &str) -> Result<User, DemoError> {
-        let path = self.place.data.join("passwords.yaml");
+        let path = self.place.data.join("passwords");
         let known: std::collections::BTreeMap<String, String> = data::read(&path)
             .ok()
             .flatten()

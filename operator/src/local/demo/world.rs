@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use paquebot_mta_api::config::{Delivery, Limits, Retry};
+use paquebot_mta_api::{
+    address::Domain,
+    config::{Delivery, Limits, Retry},
+};
 use uuid::Uuid;
 
 use super::{
@@ -16,10 +19,17 @@ use super::{
     system::{Place, System},
     zones,
 };
-use crate::local::{
-    nameserver::{NameServer, Zone},
-    published,
-    settings::{Ports, Settings},
+use crate::{
+    api::MailDomain,
+    cli::output::listed,
+    dns::{self, Record},
+    load,
+    local::{
+        dkim,
+        nameserver::{NameServer, Zone},
+        plan,
+        settings::{Ports, Settings},
+    },
 };
 
 /// The sender.
@@ -92,14 +102,25 @@ fn zones_of(systems: &[&System]) -> Result<Vec<Zone>, DemoError> {
     let mut all = zones::forged();
     all.push(zones::gates());
     for system in systems {
-        let published = published(&system.place.files, &system.place.data).map_err(|what| DemoError::System {
+        let published = published(&system.place).map_err(|log| DemoError::System {
             name: system.place.name,
             what: "has no records to publish".to_owned(),
-            log: what.to_string(),
+            log,
         })?;
         all.extend(published.into_iter().map(zones::with_gates));
     }
     Ok(all)
+}
+
+/// Exactly what `paquebot dns` prints, domain by domain.
+fn published(place: &Place) -> Result<Vec<Zone>, String> {
+    let resources = load::load(std::slice::from_ref(&place.files)).map_err(|problems| listed(&problems))?;
+    let known = |it: &load::Loaded<MailDomain>| dkim::known(&place.data, &it.object, &resources);
+    let keys = resources.domains.iter().map(known).collect::<Result<Vec<_>, _>>().map_err(|it| it.to_string())?;
+    let records = plan::records(&resources, &keys).map_err(|it| it.to_string())?;
+    let zone =
+        |(domain, records): (Domain, Vec<Record>)| Zone { origin: domain.to_string(), text: dns::zone_text(&records) };
+    Ok(records.into_iter().map(zone).collect())
 }
 
 /// The folder of the demo: removed at its end, unless its user wants to keep it.
