@@ -1,3 +1,5 @@
+//! The server machine, driven as the driver drives it.
+
 use proptest::prelude::*;
 
 use super::*;
