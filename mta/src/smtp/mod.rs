@@ -6,7 +6,6 @@
 //! - [`recipient`]: who may be sent to, by whom; [`submission`]: as whom a user may send; [`rates`]: how much.
 //! - [`accept`]: from the last octet to `250`: checks, trace fields, signatures, the commit.
 //! - [`context`]: what all sessions share.
-//! - [`strangers`]: refusals of strangers in journeys: bounded, and dropped rather than waited for.
 //! - [`journey`]: the steps that are left for `trace`.
 //! - [`refusal`]: a refusal's reply and reason.
 
@@ -20,6 +19,5 @@ pub mod recipient;
 pub mod refusal;
 pub mod serve;
 pub mod session;
-pub mod strangers;
 pub mod submission;
 pub mod transaction;

@@ -3,11 +3,13 @@
 //! - `script`: a transcript file, read;
 //! - `play`: plays one against a machine: block by block, octet by octet, pipelined;
 //! - `smtp`: the SMTP server with an owner whose world is small and fixed;
+//! - `pop3`: the POP3 server with an owner of the same kind;
 //! - `smtp_client`: the SMTP client with an owner that sends what the transcript says.
 //!
 //! The files lie in `tests/transcripts/`, a folder a protocol; `README.md` there says how to write one.
 
 mod play;
+mod pop3;
 mod script;
 mod smtp;
 mod smtp_client;
@@ -39,4 +41,9 @@ fn smtp_server() {
 #[test]
 fn smtp_client() {
     play_folder::<smtp_client::Sender>("smtp_client", 10);
+}
+
+#[test]
+fn pop3_server() {
+    play_folder::<pop3::Keeper>("pop3", 15);
 }
