@@ -75,6 +75,24 @@ impl Snapshot {
         self.mailboxes.get(&address.folded())
     }
 
+    /// Whether a mailbox or an alias has this name itself, or without its `+detail`: the catch-all does not count.
+    pub fn is_named(&self, address: &Address) -> bool {
+        self.named(address).is_some()
+    }
+
+    /// The domain whose postmaster answers for this host: its own name, or the nearest above it, or any
+    /// (RFC 5321 §4.5.1: `postmaster` without a domain is always taken).
+    pub fn domain_of_host(&self, hostname: &Domain) -> Option<&Domain> {
+        let mut name = hostname.as_str();
+        while let Some((_, parent)) = name.split_once('.') {
+            if let Some(domain) = self.domains.keys().find(|domain| domain.as_str() == name) {
+                return Some(domain);
+            }
+            name = parent;
+        }
+        self.domains.keys().min()
+    }
+
     /// The keys that sign for a domain.
     pub fn keys(&self, domain: &Domain) -> &[Arc<DkimKeyEntry>] {
         self.keys.get(domain).map_or(&[], Vec::as_slice)
@@ -124,8 +142,16 @@ impl Snapshot {
         }
     }
 
-    /// The exact name, then without `+detail`, then the catch-all.
+    /// The name, or else the catch-all.
     fn look_up(&self, address: &Address) -> Option<Found> {
+        self.named(address).or_else(|| {
+            let catch_all = self.domains.get(address.domain())?.catch_all.clone()?;
+            Some(Found::Alias(vec![catch_all]))
+        })
+    }
+
+    /// The exact name, then without `+detail`.
+    fn named(&self, address: &Address) -> Option<Found> {
         let mut names = vec![address.folded()];
         if let Some((user, _)) = address.local().split_once('+')
             && let Ok(plain) = Address::new(user, address.domain().clone())
@@ -140,8 +166,7 @@ impl Snapshot {
                 return Some(Found::Alias(alias.to.clone()));
             }
         }
-        let catch_all = self.domains.get(address.domain())?.catch_all.clone()?;
-        Some(Found::Alias(vec![catch_all]))
+        None
     }
 }
 

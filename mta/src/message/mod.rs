@@ -1,5 +1,24 @@
 //! A message, immutable: prefix (our trace fields and signatures), header, body.
 //! Its octets never change after they were signed or stored.
+//!
+//! - [`header`]: raw header fields, and the header's end in a stream.
+//! - [`addresses`]: the addresses of a field.
+//! - [`fields`]: what fields say: authors, Message-ID, Received.
+//! - [`mend`]: what is removed from a header and added to it.
+//! - [`received`]: the Received field that we add; [`date`]: dates.
+//! - [`canonical`]: DKIM's canonical forms, for signing and verifying.
+//! - [`collect`]: a message while it arrives.
+
+pub mod addresses;
+pub mod canonical;
+pub mod collect;
+pub mod date;
+pub mod fields;
+pub mod header;
+pub mod mend;
+pub mod received;
+
+pub use collect::{CollectError, Collected, Incoming};
 
 use bytes::Bytes;
 use uuid::Uuid;

@@ -2,7 +2,10 @@
 //!
 //! Nothing else reads or writes a mail socket. It decides nothing: bytes in, bytes out, questions to the owner.
 
-use std::{io, time::{Duration, Instant}};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use paquebot_proto::{Bulk, Framing, Machine, Output, Step, Upgrade, dot::DotEncoder};
 use tokio::{
@@ -22,8 +25,12 @@ const INPUT_BYTES: usize = 64 * 1024;
 const BULK_BYTES: u64 = 64 * 1024;
 /// A peer that takes nothing for that long is gone (RFC 5321 §4.5.3.2.5: data block, 3 minutes).
 const WRITE_SECONDS_MAX: Duration = Duration::from_secs(180);
+/// A machine that names no deadline gets this one: no wait is without end.
+const SILENCE_SECONDS_MAX: Duration = Duration::from_secs(600);
 /// A polite end of the connection takes that long at most.
-const CLOSE_SECONDS_MAX: Duration = Duration::from_secs(5);
+const CLOSE_SECONDS_MAX: Duration = Duration::from_secs(3);
+/// Octets that are read and dropped at the end, so that a reset does not overtake the last reply.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// Drives a machine to its end. `draining` tells it to finish; dropping the future ends the session at once.
 pub async fn drive<M: Machine, O: Owner<M>>(
@@ -102,21 +109,24 @@ impl Wire {
         draining: &CancellationToken,
         told: &mut bool,
     ) -> io::Result<()> {
-        let deadline = machine.deadline().unwrap_or_else(|| Instant::now() + WRITE_SECONDS_MAX);
+        let deadline = machine.deadline();
+        let wake = deadline.unwrap_or_else(|| Instant::now() + SILENCE_SECONDS_MAX);
         tokio::select! {
             read = self.read(), if !self.ended => {
-                match read {
-                    Ok(0) => { self.ended = true; machine.end_of_input(Instant::now()); }
-                    Ok(_) => {}
-                    // A broken connection is an end of input: the machine must be able to give up its transaction.
-                    Err(_) => { self.ended = true; machine.end_of_input(Instant::now()); }
+                // A broken connection is an end of input: the machine must be able to give up its transaction.
+                if !matches!(read, Ok(octets) if octets > 0) {
+                    self.ended = true;
+                    machine.end_of_input(Instant::now());
                 }
             }
             () = draining.cancelled(), if !*told => {
                 *told = true;
                 machine.shutdown(Instant::now());
             }
-            () = sleep_until(deadline.into()) => machine.timeout(Instant::now()),
+            () = sleep_until(wake.into()) => match deadline {
+                Some(_) => machine.timeout(Instant::now()),
+                None => return Err(io::ErrorKind::TimedOut.into()),
+            },
         }
         Ok(())
     }
@@ -166,7 +176,7 @@ impl Wire {
         };
         let mut at = bulk.range.start;
         let mut encoded = Vec::new();
-        while at < bulk.range.end && !encoder.as_ref().is_some_and(DotEncoder::is_full) {
+        while at < bulk.range.end && !encoder.as_ref().is_some_and(DotEncoder::is_satisfied) {
             let octets = owner.bulk(bulk.handle, at..bulk.range.end.min(at + BULK_BYTES)).await?;
             if octets.is_empty() {
                 break;
@@ -194,9 +204,24 @@ impl Wire {
         in_time(transport.write_all(octets)).await
     }
 
+    /// Says the end, then drops what the peer still sends: closing over unread input would reset the connection, and
+    /// the peer might never see the last reply.
     async fn close(&mut self) -> io::Result<()> {
+        let ended = self.ended;
         let transport = self.transport()?;
-        let _ = timeout(CLOSE_SECONDS_MAX, transport.shutdown()).await;
+        let goodbye = async {
+            transport.shutdown().await?;
+            let mut dropped = 0;
+            let mut scratch = [0; 4096];
+            while !ended && dropped < LINGER_BYTES_MAX {
+                match transport.read(&mut scratch).await? {
+                    0 => break,
+                    octets => dropped += octets,
+                }
+            }
+            Ok::<(), io::Error>(())
+        };
+        let _ = timeout(CLOSE_SECONDS_MAX, goodbye).await;
         Ok(())
     }
 }
@@ -204,3 +229,7 @@ impl Wire {
 async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(WRITE_SECONDS_MAX, step).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
+
+#[cfg(test)]
+#[path = "drive_tests.rs"]
+mod tests;

@@ -1,7 +1,14 @@
 //! Sockets: listeners, TLS, limits, and the one loop that drives any protocol machine.
 //!
+//! - [`listener`]: bound sockets, a session for each connection; [`gate`]: how many there may be.
+//! - [`tls`]: the certificate, read again when it changes.
+//! - [`drive`]: the one loop that drives any machine.
 //! - [`owner`]: what a machine's owner does for it.
 //! - [`transport`]: a connection, with or without TLS.
 
+pub mod drive;
+pub mod gate;
+pub mod listener;
 pub mod owner;
+pub mod tls;
 pub mod transport;

@@ -3,14 +3,16 @@
 //! Read in this order:
 //! - this page: the [`Store`] that all of the server uses;
 //! - [`types`]: what is written and read;
-//! - [`writer`]: the coalescing writer: one transaction for all that waits;
+//! - [`writer`]: the coalescing writer: one transaction for all that waits; `lossy`: what may be lost;
 //! - [`backend`]: what a backend does; `memory` and `sqlite` do it, held to one conformance suite;
 //! - [`blob`]: bodies too large for a row;
 //! - [`rules`]: what every backend decides alike: shards, retention, a copy's own fields;
 //! - [`clock`]: by which expiry is judged;
-//! - [`memory`]: the backend for simulation and tests.
+//! - [`memory`]: the backend for simulation and tests;
+//! - [`sqlite`]: the embedded backend;
+//! - [`seal`]: private keys at rest.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use paquebot_mta_api::journey::{Event, Queued};
@@ -19,19 +21,25 @@ use uuid::Uuid;
 pub mod backend;
 pub mod blob;
 pub mod clock;
+mod lossy;
 pub mod memory;
 pub mod rules;
+pub mod seal;
+pub mod sqlite;
 pub mod types;
 pub mod writer;
 
 pub use backend::{Backend, Write, Written};
-pub use blob::{BlobWriter, Blobs, MemoryBlobs};
+pub use blob::{BlobWriter, Blobs, DirectoryBlobs, MemoryBlobs};
 pub use clock::Clock;
 pub use memory::Memory;
+pub use seal::SealKey;
+pub use sqlite::Sqlite;
 pub use types::*;
 pub use writer::Writer;
 
 use crate::{
+    admin::metrics::SharedMetrics,
     message::{Body, Message, MessageId},
     time::Micros,
 };
@@ -55,6 +63,17 @@ impl Store {
     pub fn in_memory(memory: Arc<Memory>) -> Self {
         let blobs = memory.blobs();
         Self::new(memory, blobs)
+    }
+
+    /// The embedded store in this directory; both the directory and the file of the seal key are made if absent.
+    pub fn open_sqlite(directory: &Path, seal_key: &Path) -> Result<Self, StoreError> {
+        let (sqlite, blobs) = Sqlite::open(directory, SealKey::load_or_make(seal_key)?)?;
+        Ok(Self::new(sqlite, blobs))
+    }
+
+    /// Tells commit times and batch sizes to these metrics from now on.
+    pub fn observe(&self, metrics: SharedMetrics) {
+        self.writer.observe(metrics);
     }
 
     /// Queues a message; on disk when this returns `Ok`.
@@ -120,6 +139,11 @@ impl Store {
         self.writer.write(Write::Events(events)).await.map(drop)
     }
 
+    /// Appends to journeys with the next batch, or forgets: for refusals of strangers, which must not cost a sync.
+    pub fn note_lossy(&self, events: Vec<Event>) {
+        self.writer.note_lossy(events);
+    }
+
     /// Drops what is past its time; gives how much went.
     pub async fn sweep(&self, now: Micros, limit: usize) -> Result<u64, StoreError> {
         match self.writer.write(Write::Sweep { now, limit }).await? {
@@ -141,6 +165,11 @@ impl Store {
     /// The directory.
     pub async fn directory(&self) -> Result<DirectorySet, StoreError> {
         self.backend.directory().await
+    }
+
+    /// The directory's revision: cheap to ask.
+    pub async fn directory_revision(&self) -> Result<u64, StoreError> {
+        self.backend.directory_revision().await
     }
 
     /// The queue, oldest first.

@@ -60,8 +60,8 @@ pub fn mailbox_name(name: &str) -> Result<&str, StoreError> {
 }
 
 /// The fields that belong to one copy, written at final delivery (RFC 5321 §4.4).
-pub fn copy_fields(reverse_path: Option<&Address>, delivered_to: &Address) -> Bytes {
-    let reverse_path = reverse_path.map(Address::to_string).unwrap_or_default();
+/// `reverse_path` is empty for `<>`.
+pub fn copy_fields(reverse_path: &str, delivered_to: &Address) -> Bytes {
     Bytes::from(format!("Return-Path: <{reverse_path}>\r\nDelivered-To: {delivered_to}\r\n"))
 }
 

@@ -54,6 +54,30 @@ impl Bench {
         Self { store: Store::in_memory(memory), clock, blobs: Box::new(move || blobs.count()) }
     }
 
+    pub fn sqlite() -> Self {
+        let clock = TestClock::new();
+        let folder = tempfile::tempdir().unwrap();
+        let options = sqlite::Options { clock: clock.as_clock(), ..sqlite::Options::default() };
+        let (backend, blobs) = Sqlite::open_with(folder.path(), seal_key(), options).unwrap();
+        let root = folder.path().join("blobs");
+        let count = move || {
+            let _kept = &folder;
+            let folders = std::fs::read_dir(&root).unwrap();
+            folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+        };
+        Self { store: Store::new(backend, blobs), clock, blobs: Box::new(count) }
+    }
+
+    /// Waits until there are so many blobs: they go after the commit.
+    pub async fn until_blobs(&self, count: usize) {
+        let soon = async {
+            while (self.blobs)() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), soon).await.expect("blobs");
+    }
+
     /// A process that lives.
     pub async fn incarnation(&self) -> Incarnation {
         let me = Incarnation(Uuid::now_v7());
@@ -66,6 +90,10 @@ impl Bench {
     }
 }
 
+pub fn seal_key() -> SealKey {
+    SealKey::new(&[7; 32]).unwrap()
+}
+
 /// The same tests on every backend.
 macro_rules! on_every_store {
     ($($test:ident),+ $(,)?) => {
@@ -73,6 +101,12 @@ macro_rules! on_every_store {
             $(#[tokio::test]
             async fn $test() {
                 super::$test(crate::store::bench::Bench::memory()).await;
+            })+
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::bench::Bench::sqlite()).await;
             })+
         }
     };

@@ -1,5 +1,6 @@
 //! Bodies too large for a row. Named by message id, never shared between receptions.
 //!
+//! - [`directory`]: as files;
 //! - [`memory`]: for simulation and tests.
 
 use std::ops::Range;
@@ -7,8 +8,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+pub mod directory;
 pub mod memory;
 
+pub use directory::DirectoryBlobs;
 pub use memory::MemoryBlobs;
 
 use super::types::StoreError;

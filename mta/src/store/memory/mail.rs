@@ -51,7 +51,8 @@ impl State {
         if !self.given.insert((id, account)) {
             return Ok(());
         }
-        let fields = rules::copy_fields(stored.envelope.reverse_path.as_ref(), delivered_to);
+        let reverse_path = stored.envelope.reverse_path.as_ref().map(ToString::to_string).unwrap_or_default();
+        let fields = rules::copy_fields(&reverse_path, delivered_to);
         let mailbox = self.mailbox_or_new(clock, account, name);
         if let Some(row) = self.mailboxes.get_mut(&mailbox) {
             let uid = row.state.uid_next;

@@ -1,0 +1,196 @@
+//! Listening sockets: all are bound before the first is served; each connection becomes a session of its own.
+//!
+//! Counts and refuses; never reads a protocol. A panic in a session ends that session only.
+
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use paquebot_mta_api::config::{Listener, Protocol};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::gate::{Crowded, Gate, Pass};
+use crate::admin::metrics::{SharedMetrics, refusal};
+
+/// The first pause after an accept that failed (no file descriptor left); doubled up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// The longest pause after accepts that failed.
+const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// A listener cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({protocol}): {error}: {advice}")]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// What would be spoken there.
+    pub protocol: &'static str,
+    /// Why not.
+    pub error: io::Error,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// The protocol's name, as in configuration and metrics.
+pub fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Smtp => "smtp",
+        Protocol::Submission => "submission",
+        Protocol::Submissions => "submissions",
+        Protocol::Pop3 => "pop3",
+        Protocol::Pop3s => "pop3s",
+    }
+}
+
+/// Whether TLS begins with the first octet (RFC 8314 §3).
+pub fn implicit_tls(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Submissions | Protocol::Pop3s)
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Bound {
+    /// As configured.
+    pub listener: Listener,
+    /// Where it really listens: port 0 has become one.
+    pub address: SocketAddr,
+    socket: TcpListener,
+}
+
+/// Binds one listener.
+pub async fn bind(listener: &Listener) -> Result<Bound, BindError> {
+    let failed = |error: io::Error| BindError {
+        address: listener.address,
+        protocol: name(listener.protocol),
+        advice: advice(error.kind()),
+        error,
+    };
+    let socket = TcpListener::bind(listener.address).await.map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    Ok(Bound { listener: listener.clone(), address, socket })
+}
+
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose one from 1024 on",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose one that it has",
+        _ => "choose another address or port",
+    }
+}
+
+/// A connection that was let in.
+#[derive(Debug)]
+pub struct Connection {
+    /// The socket.
+    pub stream: TcpStream,
+    /// Whose.
+    pub peer: SocketAddr,
+    /// What is spoken.
+    pub protocol: Protocol,
+}
+
+/// Serves one connection to its end.
+pub type Serve = Arc<dyn Fn(Connection) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What all listeners share.
+#[derive(Clone)]
+pub struct Door {
+    /// Counts.
+    pub gate: Gate,
+    /// Metrics.
+    pub metrics: SharedMetrics,
+    /// All sessions.
+    pub sessions: TaskTracker,
+    /// When it is cancelled, open sessions end at once.
+    pub ending: CancellationToken,
+    /// Serves a connection.
+    pub serve: Serve,
+}
+
+/// Accepts until `closing` is cancelled.
+pub async fn accept(bound: Bound, door: Door, closing: CancellationToken) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let accepted = tokio::select! {
+            accepted = bound.socket.accept() => accepted,
+            () = closing.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = PAUSE_FIRST;
+                admit(&door, bound.listener.protocol, stream, peer);
+            }
+            // No descriptor left (EMFILE), or the peer was gone already: a loop without a pause would eat a core.
+            Err(error) => {
+                tracing::warn!(address = %bound.address, %error, "cannot accept a connection");
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = closing.cancelled() => return,
+                }
+                pause = PAUSE_LONGEST.min(pause * 2);
+            }
+        }
+    }
+}
+
+fn admit(door: &Door, protocol: Protocol, stream: TcpStream, peer: SocketAddr) {
+    let pass = match door.gate.enter(peer.ip()) {
+        Ok(pass) => pass,
+        Err(crowded) => {
+            door.metrics.refused.with_label_values(&[refusal::LIMIT]).inc();
+            tracing::info!(%peer, ?crowded, protocol = name(protocol), "session refused: too many");
+            if let Some(text) = refusal_text(protocol, crowded) {
+                // One small write into an empty socket buffer; a client that cannot take it gets nothing.
+                let _ = stream.try_write(text.as_bytes());
+            }
+            return;
+        }
+    };
+    // Replies are small and answered one by one: Nagle's delay would stand between each.
+    let _ = stream.set_nodelay(true);
+    let session = (door.serve)(Connection { stream, peer, protocol });
+    door.sessions.spawn(run(session, pass, protocol, door.metrics.clone(), door.ending.clone()));
+}
+
+async fn run(
+    session: BoxFuture<'static, ()>,
+    pass: Pass,
+    protocol: Protocol,
+    metrics: SharedMetrics,
+    ending: CancellationToken,
+) {
+    let _pass = pass;
+    let label = [name(protocol)];
+    metrics.sessions.with_label_values(&label).inc();
+    let open = metrics.sessions_open.with_label_values(&label);
+    open.inc();
+    tokio::select! {
+        ended = AssertUnwindSafe(session).catch_unwind() => {
+            if ended.is_err() {
+                tracing::error!(protocol = name(protocol), "a session ended by a panic; the others go on");
+            }
+        }
+        () = ending.cancelled() => {}
+    }
+    open.dec();
+}
+
+/// What a refused client is told; nothing where it would have to be said over TLS.
+fn refusal_text(protocol: Protocol, crowded: Crowded) -> Option<&'static str> {
+    match (protocol, crowded) {
+        // RFC 5321 §3.8: 421 at the greeting; RFC 3463: X.7.0, X.3.2.
+        (Protocol::Smtp | Protocol::Submission, Crowded::Client) => {
+            Some("421 4.7.0 Too many sessions from your address, try again later\r\n")
+        }
+        (Protocol::Smtp | Protocol::Submission, Crowded::Server) => {
+            Some("421 4.3.2 Too many sessions, try again later\r\n")
+        }
+        // RFC 3206 §4.
+        (Protocol::Pop3, _) => Some("-ERR [SYS/TEMP] Too many sessions, try again later\r\n"),
+        (Protocol::Submissions | Protocol::Pop3s, _) => None,
+    }
+}

@@ -1,0 +1,1 @@
+SELECT used_bytes FROM account WHERE id = ?1

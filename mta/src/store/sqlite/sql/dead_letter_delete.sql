@@ -1,0 +1,1 @@
+DELETE FROM dead_letter WHERE message = ?1 AND idx = ?2

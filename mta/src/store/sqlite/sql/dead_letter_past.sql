@@ -1,0 +1,1 @@
+SELECT message, idx FROM dead_letter WHERE died_us <= ?1 ORDER BY died_us LIMIT ?2

@@ -1,0 +1,1 @@
+DELETE FROM directory_entry WHERE key = ?1

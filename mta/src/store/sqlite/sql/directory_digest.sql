@@ -1,0 +1,1 @@
+SELECT digest FROM directory_entry WHERE key = ?1

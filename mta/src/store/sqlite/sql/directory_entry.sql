@@ -1,0 +1,1 @@
+SELECT entry FROM directory_entry WHERE key = ?1

@@ -1,0 +1,1 @@
+SELECT entry, sealed FROM directory_entry ORDER BY key

@@ -1,0 +1,1 @@
+SELECT epoch, revision FROM directory_state

@@ -1,0 +1,1 @@
+UPDATE directory_state SET epoch = ?1, revision = ?2

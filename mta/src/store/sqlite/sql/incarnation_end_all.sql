@@ -1,0 +1,1 @@
+UPDATE incarnation SET ended = 1

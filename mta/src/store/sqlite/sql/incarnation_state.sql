@@ -1,0 +1,1 @@
+SELECT ended, expires_us FROM incarnation WHERE id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM incarnation WHERE ended = 1 AND expires_us <= ?1

@@ -1,0 +1,1 @@
+DELETE FROM lease WHERE account = ?1 AND session = ?2

@@ -1,0 +1,1 @@
+DELETE FROM mail WHERE mailbox = ?1 AND uid = ?2

@@ -1,0 +1,1 @@
+SELECT 1 FROM mail WHERE message = ?1 AND account = ?2

@@ -1,0 +1,1 @@
+DELETE FROM mailbox WHERE account = ?1

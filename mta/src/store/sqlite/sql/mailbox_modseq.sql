@@ -1,0 +1,1 @@
+UPDATE mailbox SET modseq = ?2 WHERE id = ?1

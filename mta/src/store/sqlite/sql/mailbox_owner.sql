@@ -1,0 +1,1 @@
+SELECT modseq FROM mailbox WHERE id = ?1 AND account = ?2

@@ -1,0 +1,1 @@
+UPDATE recipient SET holder = NULL WHERE holder = ?1
