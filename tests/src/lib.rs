@@ -3,12 +3,14 @@
 //! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
 //! - [`tool`]: the peers' command lines: swaks, curl.
+//! - [`zones`]: a DNS server.
 
 use std::path::{Path, PathBuf};
 
 pub mod postfix;
 pub mod system;
 pub mod tool;
+pub mod zones;
 
 /// The repository's top folder.
 pub fn repository() -> PathBuf {

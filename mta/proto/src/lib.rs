@@ -7,7 +7,7 @@
 //! - [`reply`]: an SMTP reply with its enhanced status code.
 //! - [`sasl`]: how a client logs in: PLAIN, LOGIN, SCRAM-SHA-256.
 //! - [`smtp`]: server and client.
-//! - [`pop3`]: server.
+//! - [`pop3`]: the server.
 
 pub mod dot;
 pub mod line;

@@ -163,3 +163,112 @@ impl Incoming {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{ops::Range, sync::Arc};
+
+    use futures::future::BoxFuture;
+
+    use super::*;
+    use crate::store::{Blobs, memory::Memory};
+
+    fn store() -> Store {
+        let memory = Memory::new();
+        let blobs = memory.blobs();
+        Store::new(Arc::new(memory), blobs)
+    }
+
+    async fn collect(store: &Store, message: &[u8], part: usize) -> Collected {
+        let mut incoming = Incoming::new(store.clone(), MessageId::new());
+        for octets in message.chunks(part) {
+            incoming.data(octets).await;
+        }
+        incoming.finish().await.unwrap()
+    }
+
+    async fn body(store: &Store, collected: &Collected) -> Vec<u8> {
+        let message = super::super::Message {
+            id: collected.id,
+            prefix: Bytes::new(),
+            header: collected.header.clone(),
+            body: collected.body.clone(),
+            message_id: String::new(),
+            eight_bit: collected.eight_bit,
+            utf8_header: collected.utf8_header,
+        };
+        store.read_body(&message, 0..u64::MAX).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn small_and_large_bodies_in_any_split() {
+        let store = store();
+        for size in [0, 1, INLINE_BODY_BYTES_MAX, INLINE_BODY_BYTES_MAX + 1, 3 * INLINE_BODY_BYTES_MAX] {
+            let sent = b"line \r\n".iter().copied().cycle().take(size).collect::<Vec<u8>>();
+            let message = [b"From: a@b.example\r\n\r\n", sent.as_slice()].concat();
+            let mut hashes = Vec::new();
+            for part in [1, 7, 16 * 1024, message.len()] {
+                let collected = collect(&store, &message, part).await;
+                assert_eq!(&collected.header[..], b"From: a@b.example\r\n\r\n");
+                assert_eq!(matches!(collected.body, Body::Inline(_)), size <= INLINE_BODY_BYTES_MAX, "{size}");
+                assert_eq!(body(&store, &collected).await, sent);
+                assert_eq!(collected.body.size_bytes(), size as u64);
+                assert_eq!(collected.size_bytes, message.len() as u64);
+                assert!(!collected.eight_bit && !collected.utf8_header);
+                hashes.push(collected.body_hashes);
+            }
+            assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+
+    #[tokio::test]
+    async fn octets_above_127_are_seen() {
+        let store = store();
+        for (message, eight_bit, utf8_header) in [
+            ("From: a\r\n\r\nplain", false, false),
+            ("From: a\r\n\r\nü", true, false),
+            ("From: ü\r\n\r\nplain", true, true),
+            ("From: ü", true, true),
+        ] {
+            let collected = collect(&store, message.as_bytes(), 1).await;
+            assert_eq!((collected.eight_bit, collected.utf8_header), (eight_bit, utf8_header), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_huge_header_is_refused_at_the_end() {
+        let mut incoming = Incoming::new(store(), MessageId::new());
+        for _ in 0..10_000 {
+            incoming.data(&b"X: y\r\n".repeat(100)).await;
+        }
+        incoming.data(b"\r\nbody").await;
+        assert_eq!(incoming.header(), None);
+        assert!(matches!(incoming.finish().await, Err(CollectError::Header(_))));
+    }
+
+    /// A disk that is full after so many octets.
+    struct FullDisk;
+
+    impl Blobs for FullDisk {
+        fn create(&self, _: MessageId) -> BoxFuture<'_, Result<Box<dyn BlobWriter>, StoreError>> {
+            Box::pin(async { Err(StoreError::Full("no space".into())) })
+        }
+        fn read(&self, _: MessageId, _: Range<u64>) -> BoxFuture<'_, Result<Bytes, StoreError>> {
+            Box::pin(async { Err(StoreError::Full("no space".into())) })
+        }
+        fn remove(&self, _: MessageId) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_told_at_the_end_and_nothing_is_kept_meanwhile() {
+        let mut incoming = Incoming::new(Store::new(Arc::new(Memory::new()), Arc::new(FullDisk)), MessageId::new());
+        incoming.data(b"From: a\r\n\r\n").await;
+        for _ in 0..50 {
+            incoming.data(&vec![b'x'; INLINE_BODY_BYTES_MAX]).await;
+        }
+        assert!(matches!(incoming.body, Sink::Nowhere));
+        assert_eq!(incoming.finish().await.unwrap_err(), CollectError::Store(StoreError::Full("no space".into())));
+    }
+}

@@ -34,7 +34,7 @@ pub fn received_header(header: &[u8], hostname: &Domain) -> Vec<u8> {
 }
 
 /// A header that a user submitted, as it is signed and passed on: as [`received_header`], and with
-/// Date and Message-ID where they are missing (RFC 6409 §8.1, §8.3 there §8.2).
+/// Date and Message-ID where they are missing (RFC 6409 §8.2, §8.3).
 pub fn submitted_header(header: &[u8], hostname: &Domain, id: MessageId, now: Micros) -> Vec<u8> {
     let header = received_header(header, hostname);
     let mut added = Vec::new();
@@ -54,14 +54,14 @@ pub fn submitted_header(header: &[u8], hostname: &Domain, id: MessageId, now: Mi
 /// Whether results stand in our name, or in a name that cannot be read: then a reader's program might
 /// take it for ours.
 fn claims_to_be(value: &[u8], hostname: &Domain) -> bool {
-    let Some(id) = authserv_id(&String::from_utf8_lossy(value)) else {
+    let Some(id) = results_id(&String::from_utf8_lossy(value)) else {
         return true;
     };
     id.parse::<Domain>().map_or_else(|_| id.eq_ignore_ascii_case(hostname.as_str()), |id| id == *hostname)
 }
 
 /// The authserv-id: a token or a quoted string, comments and folding around it (RFC 8601 §2.2).
-fn authserv_id(value: &str) -> Option<String> {
+fn results_id(value: &str) -> Option<String> {
     let mut id = String::new();
     let (mut comments, mut quoted) = (0usize, false);
     let mut chars = value.chars();

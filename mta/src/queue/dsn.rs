@@ -15,8 +15,10 @@ use crate::{
 pub const RETURNED_HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Octets of a returned line (RFC 5322 §2.1.1); longer ones are left out.
 const LINE_BYTES_MAX: usize = 998;
-/// Characters of an address as the client wrote it.
-const ADDRESS_CHARACTERS_MAX: usize = 320;
+/// Octets of an address as the client wrote it (RFC 5321 §4.5.3.1: 64 and 255).
+const ADDRESS_BYTES_MAX: usize = 320;
+/// Recipients of one notice: its body always fits a row of the store.
+pub const RECIPIENTS_MAX: usize = 50;
 
 /// Which notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub struct Notice<'a> {
     pub accepted: Micros,
     /// Now.
     pub now: Micros,
-    /// At least one, at most a transaction's.
+    /// At least one, at most [`RECIPIENTS_MAX`].
     pub recipients: &'a [Reported<'a>],
 }
 
@@ -194,7 +196,8 @@ fn status(kind: Kind, failure: &Failure) -> String {
 
 /// The recipient as its sender knows it.
 fn shown(recipient: &Reported<'_>) -> String {
-    let written: String = recipient.original.chars().filter(|c| !c.is_control()).take(ADDRESS_CHARACTERS_MAX).collect();
+    let mut written: String = recipient.original.chars().filter(|c| !c.is_control()).collect();
+    written.truncate(written.floor_char_boundary(ADDRESS_BYTES_MAX));
     if written.is_empty() { recipient.address.to_string() } else { written }
 }
 

@@ -20,8 +20,8 @@ pub const DIAGNOSTIC_CHARACTERS_MAX: usize = 500;
 /// What one attempt found for a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// The next host has it, or the mailbox.
-    Accepted,
+    /// The next host has it, or the mailbox. The reply, in words.
+    Accepted(String),
     /// It does not.
     Failed(Failure),
 }
@@ -127,7 +127,7 @@ pub enum Said {
 /// Reads a recipient's result in a transaction.
 pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
     match &outcome.reply {
-        Some(reply) if reply.is_positive() => Said::Recipient(Found::Accepted),
+        Some(reply) if reply.is_positive() => Said::Recipient(Found::Accepted(one_line(&reply.to_string()))),
         // RFC 5321 §3.8, §4.2.2: 421 is about the service, not about the recipient.
         Some(reply) if reply.code == 421 => Said::Host(Failure::said(host, reply)),
         Some(reply) => Said::Recipient(Found::Failed(Failure::said(host, reply))),

@@ -21,6 +21,7 @@ pub mod background;
 pub mod check;
 pub mod file;
 pub mod listening;
+pub mod run;
 mod start;
 
 use crate::{
@@ -66,6 +67,9 @@ pub enum ServeError {
     /// The resolver.
     #[error("resolvers: {0}")]
     Dns(#[from] crate::dns::DnsError),
+    /// TLS towards other servers.
+    #[error("TLS for delivery cannot be set up: {0}")]
+    ClientTls(rustls::Error),
     /// The metrics' registry.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -113,11 +117,17 @@ pub struct Server {
     tls: Arc<CurrentTls>,
     listening: Mutex<Listening>,
     directory: background::DirectoryLoader,
+    engine: start::Engine,
     stop: Stop,
     metrics_address: Option<SocketAddr>,
 }
 
 impl Server {
+    /// Starts: everything is checked and bound before anything is served.
+    pub async fn start(config: Config) -> Result<Self, ServeError> {
+        start::start(config).await
+    }
+
     /// Starts on this store: everything is checked and bound before anything is served.
     pub async fn start_on(config: Config, store: Store) -> Result<Self, ServeError> {
         start::start_on(config, store).await
@@ -179,6 +189,7 @@ impl Server {
             self.stop.ending.cancel();
             let _ = timeout(ENDING_SECONDS_MAX, self.stop.sessions.wait()).await;
         }
+        self.engine.drain(limit).await;
         self.stop.background.cancel();
         self.stop.tasks.close();
         let _ = timeout(ENDING_SECONDS_MAX, self.stop.tasks.wait()).await;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use paquebot_mta_api::config::Config;
+use aws_lc_rs::hmac;
+use paquebot_mta_api::config::{self, Config};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::{
@@ -17,6 +18,7 @@ use crate::{
         http,
         metrics::{Metrics, SharedMetrics},
     },
+    deliver,
     directory::Directory,
     dns::Resolver,
     login::Logins,
@@ -24,17 +26,26 @@ use crate::{
         listener::{Bound, bind},
         tls::Certificates,
     },
+    queue::{self, engine::{Deps, EngineHandle}},
+    sign::Signers,
     smtp::context::{Context, FirstAttempts, Parts, Settings, Shared},
-    store::{Accept, Incarnation, Store},
+    store::{Accept, Clock, Incarnation, SealKey, Sqlite, Store, StoreError},
     verify::Verifier,
 };
 
-struct Nobody;
-impl FirstAttempts for Nobody {
+/// The queue's engine.
+pub(super) type Engine = EngineHandle;
+
+impl FirstAttempts for EngineHandle {
     fn holder(&self) -> Option<Incarnation> {
-        None
+        EngineHandle::holder(self)
     }
-    fn submit(&self, _accept: Accept) {}
+    fn submit(&self, accept: Accept) {
+        EngineHandle::submit(self, accept);
+    }
+    fn doubt(&self) {
+        EngineHandle::doubt(self);
+    }
 }
 
 /// What is bound before anything is served.
@@ -42,6 +53,16 @@ struct Bindings {
     listeners: Vec<Bound>,
     metrics: Option<TcpListener>,
     socket: Option<UnixListener>,
+}
+
+pub(super) async fn start(config: Config) -> Result<Server, ServeError> {
+    check::check(&config)?;
+    let config::Store::Sqlite { directory, seal_key } = config.store.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        Ok::<_, StoreError>(Sqlite::open(&directory, SealKey::load_or_make(&seal_key)?)?)
+    });
+    let (sqlite, blobs) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    start_on(config, Store::new(sqlite, blobs)).await
 }
 
 pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, ServeError> {
@@ -59,7 +80,8 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
     loader.load().await?;
     let health = Health::new(store.clone(), directory.clone(), metrics.clone());
     let stop = Stop::default();
-    let context = context(&config, store, directory, metrics)?;
+    store.observe(metrics.clone());
+    let (context, engine) = context(&config, store, directory, metrics)?;
     let served = Served { smtp: context.clone(), tls: tls.clone() };
     let listening = Listening::start(config, bindings.listeners, served, &stop);
     health.set_listening(true);
@@ -74,7 +96,7 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
         let routes = http::people_routes(context.store.clone());
         stop.tasks.spawn(http::serve_socket(listener, routes, stop.tasks.clone(), closing.clone()));
     }
-    Ok(Server { context, health, tls, listening: listening.into(), directory: loader, stop, metrics_address })
+    Ok(Server { context, health, tls, listening: listening.into(), directory: loader, engine, stop, metrics_address })
 }
 
 async fn bind_all(config: &Config) -> Result<Bindings, ServeError> {
@@ -98,17 +120,42 @@ fn context(
     store: Store,
     directory: Arc<Directory>,
     metrics: SharedMetrics,
-) -> Result<Shared, ServeError> {
+) -> Result<(Shared, Engine), ServeError> {
     let resolver = Resolver::new(&config.resolvers)?;
-    let logins = Logins::new(directory.clone(), metrics.clone(), config.limits.failed_logins, b"tbd");
+    let secret = salt_secret(&config.store)?;
+    let logins = Logins::new(directory.clone(), metrics.clone(), config.limits.failed_logins, &secret);
+    let signers = Arc::new(Signers::default());
+    let remote = deliver::remote::Smtp::new(config, resolver.clone()).map_err(ServeError::ClientTls)?;
+    let engine = queue::engine::Engine::start(Deps {
+        store: store.clone(),
+        directory: directory.clone(),
+        remote: Arc::new(remote),
+        signers: signers.clone(),
+        metrics: metrics.clone(),
+        clock: Clock::system(),
+        hostname: config.hostname.clone(),
+        delivery: config.delivery.clone(),
+        first_attempts: config.limits.first_attempts,
+    });
     let parts = Parts {
         store,
         directory,
         logins: Arc::new(logins),
         verifier: Verifier::new(resolver, config.hostname.clone()),
-        queue: Arc::new(Nobody),
+        signers,
+        queue: Arc::new(engine.clone()),
         metrics,
     };
     let settings = Settings { hostname: config.hostname.clone(), limits: config.limits.clone() };
-    Ok(Arc::new(Context::new(parts, settings)))
+    Ok((Arc::new(Context::new(parts, settings)), engine))
+}
+
+/// For the salts of names that nobody has: secret, and the same after a restart, or the salts would tell.
+fn salt_secret(store: &config::Store) -> Result<Vec<u8>, ServeError> {
+    let config::Store::Sqlite { seal_key, .. } = store;
+    let key = std::fs::read(seal_key).map_err(|error| {
+        StoreError::Unavailable(format!("the seal key {} cannot be read: {error}", seal_key.display()))
+    })?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    Ok(hmac::sign(&key, b"salts of unknown names").as_ref().to_vec())
 }

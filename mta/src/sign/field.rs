@@ -142,6 +142,14 @@ mod tests {
         let header = bytes::Bytes::from_static(b"From: a@example.com\r\n\r\n");
         let fields = signers.sign(header.clone(), hash, &keys, Micros(0)).await.unwrap();
         assert_eq!(fields.matches("DKIM-Signature: v=1").count(), 2);
-        assert_eq!(signers.sign(header, hash, &[], Micros(0)).await.unwrap(), "");
+        assert_eq!(signers.sign(header.clone(), hash, &[], Micros(0)).await.unwrap(), "");
+        // A broken key is left out; with none that works there is an error.
+        let mut broken = key(KeyAlgorithm::Rsa);
+        broken.private_key.0.truncate(20);
+        let broken = std::sync::Arc::new(broken);
+        let [good, _] = keys;
+        let one = signers.sign(header.clone(), hash, &[broken.clone(), good], Micros(0)).await.unwrap();
+        assert_eq!(one.matches("DKIM-Signature: v=1").count(), 1);
+        assert!(signers.sign(header, hash, &[broken], Micros(0)).await.is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! - [`key`]: a private key, ready to sign.
 //! - [`field`]: the DKIM-Signature field: which fields are signed, how it is written.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use moka::sync::Cache;
 use paquebot_mta_api::directory::DkimKeyEntry;
@@ -19,6 +19,8 @@ use crate::{message::canonical::Hash, time::Micros};
 
 /// Parsed keys kept; a rarely used one is parsed again.
 const KEYS_MAX: u64 = 4096;
+/// A key that has not signed for so long leaves the memory: it may have been withdrawn.
+const KEY_IDLE_MAX: Duration = Duration::from_secs(3600);
 /// Signatures of one message: a domain has two keys, and four while they rotate.
 pub const SIGNATURES_MAX: usize = 4;
 
@@ -50,7 +52,7 @@ pub struct Signers {
 impl Default for Signers {
     fn default() -> Self {
         Self {
-            keys: Cache::new(KEYS_MAX),
+            keys: Cache::builder().max_capacity(KEYS_MAX).time_to_idle(KEY_IDLE_MAX).build(),
             permits: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
         }
     }
@@ -75,11 +77,33 @@ impl Signers {
         let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            keys.iter().map(|entry| field::sign(&header, &body_hash, &*parsed(&cache, entry)?, now)).collect()
+            sign_with_each(&cache, &header, &body_hash, &keys, now)
         })
         .await
         .map_err(|_| SignError::Failed("the pool has ended"))?
     }
+}
+
+/// One key that cannot be used must not stop a domain's mail while another can: it is logged.
+fn sign_with_each(
+    cache: &Cache<Hash, Arc<SigningKey>>,
+    header: &[u8],
+    body_hash: &Hash,
+    keys: &[Arc<DkimKeyEntry>],
+    now: Micros,
+) -> Result<String, SignError> {
+    let mut signed = String::new();
+    let mut failed = None;
+    for entry in keys {
+        match parsed(cache, entry).and_then(|key| field::sign(header, body_hash, &key, now)) {
+            Ok(field) => signed.push_str(&field),
+            Err(error) => {
+                tracing::error!(%error, "a DKIM key was left out");
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    failed.filter(|_| signed.is_empty()).map_or(Ok(signed), Err)
 }
 
 fn parsed(cache: &Cache<Hash, Arc<SigningKey>>, entry: &DkimKeyEntry) -> Result<Arc<SigningKey>, SignError> {

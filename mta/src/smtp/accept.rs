@@ -71,7 +71,7 @@ pub async fn accept(
             let verdict = if refused.detail.is_empty() { String::new() } else { format!("{}; ", refused.detail) };
             let origin = origin(&transaction, source.client, source.principal);
             let detail = format!("{}; {verdict}{origin}", refused.reply);
-            shared.strangers.note(steps.step(Actor::Mta, Step::Refused, None, detail));
+            shared.store.note_lossy(vec![steps.step(Actor::Mta, Step::Refused, None, detail)]);
             Err(refused)
         }
     }
@@ -232,6 +232,7 @@ async fn commit(
     };
     shared.store.accept(accept.clone()).await.map_err(|error| {
         tracing::error!(message = %id, %error, "not committed");
+        shared.queue.doubt();
         Refused::from(error)
     })?;
     tracing::info!(message = %id, message_id = accept.message.message_id, recipients = accept.recipients.len(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use paquebot_mta_api::{address::Domain, config::Limits};
 
-use super::{rates::Rates, strangers::Strangers};
+use super::rates::Rates;
 use crate::{
     admin::metrics::SharedMetrics,
     directory::Directory,
@@ -30,6 +30,9 @@ pub trait FirstAttempts: Send + Sync {
 
     /// The message is on disk: try it.
     fn submit(&self, accept: Accept);
+
+    /// A write had an unknown end: the message may be on disk in the holder's name.
+    fn doubt(&self);
 }
 
 /// What all sessions share.
@@ -43,13 +46,11 @@ pub struct Context {
     /// SPF, DKIM, DMARC.
     pub verifier: Verifier,
     /// DKIM signatures.
-    pub signers: Signers,
+    pub signers: Arc<Signers>,
     /// The queue.
     pub queue: Arc<dyn FirstAttempts>,
     /// Metrics.
     pub metrics: SharedMetrics,
-    /// Refusals of strangers.
-    pub strangers: Strangers,
     rates: Mutex<Rates>,
     settings: RwLock<Arc<Settings>>,
 }
@@ -67,6 +68,8 @@ pub struct Parts {
     pub logins: Arc<Logins>,
     /// SPF, DKIM, DMARC.
     pub verifier: Verifier,
+    /// DKIM signatures.
+    pub signers: Arc<Signers>,
     /// The queue.
     pub queue: Arc<dyn FirstAttempts>,
     /// Metrics.
@@ -77,12 +80,11 @@ impl Context {
     /// Of these parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         Self {
-            strangers: Strangers::start(parts.store.clone()),
             store: parts.store,
             directory: parts.directory,
             logins: parts.logins,
             verifier: parts.verifier,
-            signers: Signers::default(),
+            signers: parts.signers,
             queue: parts.queue,
             metrics: parts.metrics,
             rates: Mutex::default(),

@@ -6,18 +6,18 @@
 //! - [`recipient`]: who may be sent to, by whom; [`submission`]: as whom a user may send; [`rates`]: how much.
 //! - [`accept`]: from the last octet to `250`: checks, trace fields, signatures, the commit.
 //! - [`context`]: what all sessions share.
-//! - [`strangers`]: refusals of strangers in journeys: bounded, and dropped rather than waited for.
 //! - [`journey`]: the steps that are left for `trace`.
 //! - [`refusal`]: a refusal's reply and reason.
 
 pub mod accept;
 pub mod context;
+#[cfg(test)]
+mod fixture;
 pub mod journey;
 pub mod rates;
 pub mod recipient;
 pub mod refusal;
 pub mod serve;
 pub mod session;
-pub mod strangers;
 pub mod submission;
 pub mod transaction;

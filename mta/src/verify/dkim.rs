@@ -67,6 +67,13 @@ pub async fn verify(
     }
 }
 
+/// Where the key of a signature lies, if it is one that will be verified.
+pub fn key_name(field: &RawField<'_>) -> Option<String> {
+    let signature = Signature::parse(field.value).ok()?;
+    let domain: Domain = signature.d.parse().ok()?;
+    Some(format!("{}._domainkey.{domain}", signature.s))
+}
+
 /// What a signature says that could not be verified in time.
 pub fn late(field: &RawField<'_>) -> Dkim {
     match read(field) {
@@ -136,5 +143,25 @@ fn found(signature: &Signature, outcome: Outcome, reason: &str) -> Dkim {
         },
         signature_start: STANDARD.encode(start),
         reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            let block = [b"DKIM-Signature: v=1; ".as_slice(), &value].concat();
+            signatures(&block).for_each(|field| drop(late(&field)));
+        }
+
+        #[test]
+        fn reading_tags_never_panics(value in "([abcdhilqstvxz]{1,2}=[a-z0-9+/=:. \t-]{0,20}; ?){0,12}") {
+            let block = format!("DKIM-Signature: {value}\r\n");
+            signatures(block.as_bytes()).for_each(|field| drop(late(&field)));
+        }
     }
 }

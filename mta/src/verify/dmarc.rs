@@ -12,6 +12,11 @@ use crate::dns::Resolver;
 
 /// What the author's domain says of SPF's and DKIM's results; without a time limit: the caller has one.
 pub async fn check(resolver: &Resolver, author: &Domain, spf: &Spf, dkim: &[Dkim]) -> Dmarc {
+    let published = resolver.txt(&format!("_dmarc.{author}")).await;
+    if published.records().iter().filter(|record| is_dmarc(&record.0)).count() > 1 {
+        // RFC 7489 §6.6.3: several records are none.
+        return Dmarc { outcome: Outcome::PermError, policy: None };
+    }
     let message = AuthenticatedMessage { from: vec![format!("x@{author}")], ..AuthenticatedMessage::default() };
     let spf_domain = spf.domain.as_ref().map_or("", Domain::as_str);
     let spf_output = SpfOutput::new(spf_domain.to_owned()).with_result(match spf.outcome {
@@ -48,4 +53,10 @@ pub async fn check(resolver: &Resolver, author: &Domain, spf: &Spf, dkim: &[Dkim
         DmarcResult::None => Outcome::None,
     };
     Dmarc { outcome, policy }
+}
+
+/// RFC 7489 §6.3: the version comes first.
+fn is_dmarc(record: &[u8]) -> bool {
+    let text: Vec<u8> = record.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).take(8).collect();
+    text.eq_ignore_ascii_case(b"v=DMARC1")
 }

@@ -3,7 +3,7 @@
 //! - this page: the [`Verdict`] and what stands in it;
 //! - [`verifier`]: starts SPF at MAIL, does the rest when the header is there, one deadline for all;
 //! - [`spf`], [`dkim`], [`dmarc`]: the three, through mail-auth where it is right, with policy of ours before it;
-//! - [`policy`]: what follows from a verdict: accept, Junk, refuse, try later;
+//! - [`mod@policy`]: what follows from a verdict: accept, Junk, refuse, try later;
 //! - [`results`]: the Authentication-Results field.
 
 use std::fmt;
@@ -20,7 +20,7 @@ pub mod spf;
 pub mod verifier;
 
 pub use policy::{Disposition, policy};
-pub use verifier::{SpfCheck, Verifier};
+pub use verifier::{LookUps, SpfCheck, Verifier};
 
 /// The result of one method (RFC 8601 §2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -69,6 +69,62 @@ fn value(text: &str) -> String {
 
 /// Text in a comment: nothing that could end it.
 fn comment(text: &str) -> String {
-    let fits = |c: &char| c.is_ascii_graphic() && !"()\\\"".contains(*c) || *c == ' ';
+    let fits = |c: &char| c.is_ascii_graphic() && !"()\\\";".contains(*c) || *c == ' ';
     text.chars().filter(fits).take(COMMENT_OCTETS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{Dmarc, DmarcPolicy, Spf};
+
+    fn verdict(selector: &str, reason: &str) -> Verdict {
+        Verdict {
+            author: Ok("example.com".parse().unwrap()),
+            spf: Spf {
+                outcome: Outcome::Pass,
+                domain: Some("example.com".parse().unwrap()),
+                identity: SpfIdentity::MailFrom,
+            },
+            dkim: vec![Dkim {
+                outcome: Outcome::Fail,
+                domain: Some("example.com".parse().unwrap()),
+                selector: selector.into(),
+                algorithm: "rsa-sha256",
+                signature_start: "ab+/12==".into(),
+                reason: reason.into(),
+            }],
+            dmarc: Dmarc { outcome: Outcome::Pass, policy: Some(DmarcPolicy::None) },
+        }
+    }
+
+    #[test]
+    fn a_field() {
+        let us = "mx.example.org".parse().unwrap();
+        assert_eq!(
+            verdict("s1", "the body was changed").authentication_results(&us),
+            "Authentication-Results: mx.example.org;\r\n\tspf=pass smtp.mailfrom=example.com;\r\n\t\
+             dkim=fail (the body was changed)\r\n\t header.d=example.com header.s=s1\r\n\t \
+             header.a=rsa-sha256 header.b=\"ab+/12__\";\r\n\tdmarc=pass (p=none) header.from=example.com\r\n"
+        );
+    }
+
+    #[test]
+    fn nothing_can_be_injected() {
+        let us = "mx.example.org".parse().unwrap();
+        let plain = verdict("s1", "why").authentication_results(&us);
+        for evil in ["x; dmarc=pass", "x\r\nX: y", "x) dmarc=pass (", "\"", "x\r\n\r\nbody", "\\", "ü\0", "a b"] {
+            for verdict in [verdict(evil, "why"), verdict("s1", evil)] {
+                let field = verdict.authentication_results(&us);
+                for mark in ["\r\n", ";", "(", ")", "\"", "="] {
+                    let most = plain.matches(mark).count() + usize::from(mark == "=" && verdict.dkim[0].reason == evil);
+                    assert!(field.matches(mark).count() <= most, "{mark:?} of {evil:?} in {field}");
+                }
+                assert!(field.is_ascii() && !field.contains('\\'));
+            }
+        }
+        assert!(
+            verdict(&"s".repeat(5000), &"r".repeat(5000)).authentication_results(&us).lines().all(|it| it.len() < 998)
+        );
+    }
 }

@@ -23,7 +23,8 @@ pub enum Ask {
     /// RETR or TOP of the message with this index (from 0): can it be read? Answer: [`Answer::Done`]; then the
     /// machine puts bulk output with this index as handle. Or [`Answer::Refused`].
     Fetch(usize),
-    /// QUIT in the TRANSACTION state: delete these indices, all or none (RFC 1939 §6). Answer: [`Answer::Done`] or [`Answer::Refused`].
+    /// QUIT in the TRANSACTION state: delete these indices, all or none (RFC 1939 §6), and unlock the maildrop, so that
+    /// the client may come back at once; asked with no index too. Answer: [`Answer::Done`] or [`Answer::Refused`].
     Commit(Vec<usize>),
 }
 

@@ -5,6 +5,10 @@ use super::*;
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
+fn accepted() -> Found {
+    Found::Accepted("250 ok".into())
+}
+
 fn failed(class: u8) -> Found {
     Found::Failed(Failure::ours(EnhancedCode(class, 0, 0), "no"))
 }
@@ -18,8 +22,8 @@ fn fates() {
     };
     // what, found, attempts, warned, has_sender, age, fate
     for (what, found, attempts, warned, has_sender, age, wanted) in [
-        ("accepted", Found::Accepted, 0, false, true, 0, Fate::Done),
-        ("accepted after its time", Found::Accepted, 9, true, true, 6 * DAY, Fate::Done),
+        ("accepted", accepted(), 0, false, true, 0, Fate::Done),
+        ("accepted after its time", accepted(), 9, true, true, 6 * DAY, Fate::Done),
         ("first 4xx", failed(4), 0, false, true, 0, deferred(5, 0, false)),
         ("second", failed(4), 1, false, true, 300, deferred(10, 300, false)),
         ("after four hours: warned", failed(4), 7, false, true, 4 * HOUR, deferred(240, 4 * HOUR, true)),
@@ -43,7 +47,7 @@ fn reply(code: u16) -> Option<Reply> {
 #[test]
 fn whose_fault() {
     let status = |said: &Said| match said {
-        Said::Recipient(Found::Accepted) => "accepted".to_owned(),
+        Said::Recipient(Found::Accepted(_)) => "accepted".to_owned(),
         Said::Recipient(Found::Failed(failure)) => format!("recipient {}", failure.status),
         Said::Host(failure) => format!("host {}", failure.status),
     };

@@ -56,7 +56,7 @@ impl ServerMachine {
         };
         let nonce = sasl::nonce(&self.settings.nonce_seed, self.exchanges);
         self.exchanges += 1;
-        let mut exchange = Exchange::start(mechanism, nonce);
+        let mut exchange = Box::new(Exchange::start(mechanism, nonce));
         let step = match initial.map(sasl::decode_initial) {
             None => exchange.response(None),
             Some(Some(initial)) => exchange.response(Some(&initial)),
@@ -65,7 +65,7 @@ impl ServerMachine {
         self.exchange_step(exchange, step);
     }
 
-    pub(super) fn response(&mut self, mut exchange: Exchange, line: &[u8]) {
+    pub(super) fn response(&mut self, mut exchange: Box<Exchange>, line: &[u8]) {
         // RFC 5034 §4: "*" cancels.
         if line == b"*" {
             self.err("login cancelled");
@@ -78,7 +78,7 @@ impl ServerMachine {
         self.exchange_step(exchange, step);
     }
 
-    pub(super) fn exchange_step(&mut self, exchange: Exchange, step: SaslStep) {
+    pub(super) fn exchange_step(&mut self, exchange: Box<Exchange>, step: SaslStep) {
         match step {
             SaslStep::Challenge(challenge) => {
                 self.challenge(&challenge);

@@ -75,7 +75,7 @@ enum State {
     /// Nobody has logged in; the name that USER gave.
     Authorization(Option<String>),
     /// A client's response is awaited.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     /// Granted; the client's empty response to the last server data is awaited (RFC 5034 §4).
     Granted,
     /// Logged in.
@@ -85,10 +85,10 @@ enum State {
 #[derive(Debug)]
 enum Asked {
     Password,
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     Open,
     Fetch { index: usize, size_bytes: u64, body_lines_max: Option<u64> },
-    Commit,
+    Commit { any: bool },
 }
 
 #[derive(Debug)]
@@ -178,11 +178,7 @@ impl ServerMachine {
             (_, Command::Capa) => self.capabilities(),
             (State::Transaction(maildrop), Command::Quit) => {
                 let marked = maildrop.marked();
-                if marked.is_empty() {
-                    self.goodbye();
-                } else {
-                    self.ask(Asked::Commit, Ask::Commit(marked));
-                }
+                self.ask(Asked::Commit { any: !marked.is_empty() }, Ask::Commit(marked));
             }
             (_, Command::Quit) => self.goodbye(),
             _ if self.stopping => {
@@ -279,7 +275,7 @@ impl Machine for ServerMachine {
             (Some(Asked::Fetch { index, size_bytes, body_lines_max }), Answer::Done) => {
                 self.fetched(index, size_bytes, body_lines_max);
             }
-            (Some(Asked::Commit), answer) => self.committed(&answer),
+            (Some(Asked::Commit { any }), answer) => self.committed(any, &answer),
             (Some(_), Answer::Refused(refusal)) => self.refused(refusal),
             // An answer that does not fit: the owner is at fault, and the client can only try again.
             (Some(_), _) => self.refused(Refusal::Temporary),

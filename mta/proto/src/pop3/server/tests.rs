@@ -177,8 +177,8 @@ fn any_split_says_the_same() {
 #[test]
 fn quit() {
     for (input, commit, committed, reply) in [
-        ("QUIT\r\n", Answer::Done, None, "+OK goodbye\n"),
-        ("DELE 1\r\nRSET\r\nQUIT\r\n", Answer::Done, None, "+OK goodbye\n"),
+        ("QUIT\r\n", Answer::Done, Some(vec![]), "+OK goodbye\n"),
+        ("DELE 1\r\nRSET\r\nQUIT\r\n", Answer::Done, Some(vec![]), "+OK goodbye\n"),
         ("DELE 1\r\nQUIT\r\n", Answer::Done, Some(vec![0]), "+OK deleted; goodbye\n"),
         (
             "DELE 3\r\nQUIT\r\n",

@@ -106,8 +106,9 @@ impl ServerMachine {
     }
 
     /// RFC 1939 §6: the client learns that nothing was deleted, and the session ends all the same.
-    pub(super) fn committed(&mut self, answer: &Answer) {
+    pub(super) fn committed(&mut self, any: bool, answer: &Answer) {
         match answer {
+            _ if !any => self.ok("goodbye"),
             Answer::Done => self.ok("deleted; goodbye"),
             Answer::Refused(Refusal::InUse) => self.err("[IN-USE] the lock was lost; nothing was deleted"),
             Answer::Refused(Refusal::Permanent) => self.err("[SYS/PERM] nothing was deleted; tell your postmaster"),

@@ -45,7 +45,7 @@ impl ServerMachine {
             },
             None => None,
         };
-        let mut exchange = Exchange::start(mechanism, self.exchange_nonce());
+        let mut exchange = Box::new(Exchange::start(mechanism, self.exchange_nonce()));
         let step = exchange.response(initial.as_deref());
         self.login_step(exchange, step);
     }
@@ -93,12 +93,12 @@ impl ServerMachine {
         }
     }
 
-    pub(super) fn login_answer(&mut self, mut exchange: Exchange, answer: LoginAnswer) {
+    pub(super) fn login_answer(&mut self, mut exchange: Box<Exchange>, answer: LoginAnswer) {
         let step = exchange.answer(answer);
         self.login_step(exchange, step);
     }
 
-    fn login_step(&mut self, exchange: Exchange, step: SaslStep) {
+    fn login_step(&mut self, exchange: Box<Exchange>, step: SaslStep) {
         match step {
             SaslStep::Challenge(challenge) => {
                 self.challenge(&challenge);
@@ -119,7 +119,8 @@ impl ServerMachine {
     }
 
     fn challenge(&mut self, challenge: &[u8]) {
-        self.say(&Reply::plain(334, STANDARD.encode(challenge)));
+        // Not as a reply's text, which is cut at 512 octets: a challenge may be longer (RFC 4954 §4).
+        self.output.push(format!("334 {}\r\n", STANDARD.encode(challenge)).as_bytes());
     }
 
     fn login_granted(&mut self) {

@@ -1,0 +1,149 @@
+//! To the next host: DNS, TCP, and the SMTP client machine over it.
+//!
+//! Decides nothing: the route is [`route`], what a reply means is [`crate::queue::outcome`].
+//! Here alone mail leaves: one connection a session, made from the configured address.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use futures::future::{BoxFuture, FutureExt, join_all};
+use paquebot_mta_api::{
+    address::Domain,
+    config::{Config, Delivery, Protocol},
+};
+use paquebot_proto::smtp::client::{ClientMachine, Settings, StartTls};
+use rustls::pki_types::ServerName;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+use super::{
+    Remote, Routed, opportunistic,
+    session::{Progress, Session},
+};
+use crate::{
+    dns::{Answer, Resolver},
+    net::{
+        drive::drive,
+        transport::{TlsSide, Transport},
+    },
+    queue::{
+        lane::Lane,
+        route::{self, EXCHANGERS_MAX, Exchanger, Ourselves, Target},
+    },
+};
+
+/// A host that does not answer a connection within that time is down; RFC 5321 names no figure.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Mail by SMTP.
+pub struct Smtp {
+    resolver: Resolver,
+    delivery: Delivery,
+    ourselves: Ourselves,
+    tls: std::sync::Arc<rustls::ClientConfig>,
+}
+
+impl Smtp {
+    /// As this process is configured.
+    pub fn new(config: &Config, resolver: Resolver) -> Result<Self, rustls::Error> {
+        let mail = config.listeners.iter().filter(|listener| {
+            listener.protocol == Protocol::Smtp
+                && listener.address.port() == config.delivery.port
+                && !listener.address.ip().is_unspecified()
+        });
+        let ourselves = Ourselves {
+            hostname: config.hostname.clone(),
+            addresses: mail.map(|listener| listener.address.ip().to_canonical()).collect(),
+        };
+        Ok(Self { resolver, delivery: config.delivery.clone(), ourselves, tls: opportunistic::client_config()? })
+    }
+
+    async fn look_up(&self, domain: &Domain) -> Routed {
+        let mx = self.resolver.mx(domain).await;
+        let mut words = format!("{domain}: {mx}");
+        let dice: Vec<u32> = mx.records().iter().map(|_| rand::random()).collect();
+        let exchangers = match route::exchangers(domain, &mx, &dice) {
+            Ok(exchangers) => exchangers,
+            Err(unroutable) => return Routed { words, targets: Err(unroutable) },
+        };
+        debug_assert!(exchangers.len() <= EXCHANGERS_MAX);
+        let found: Vec<(Exchanger, Answer<IpAddr>)> = join_all(exchangers.into_iter().map(async |exchanger| {
+            let addresses = self.resolver.addresses(&exchanger.host).await;
+            (exchanger, self.reachable(addresses))
+        }))
+        .await;
+        for (exchanger, addresses) in &found {
+            words.push_str(&format!("; {}: {addresses}", exchanger.host));
+        }
+        let targets = route::targets(domain, &found, &self.ourselves, &self.delivery.allowed_targets);
+        Routed { words, targets }
+    }
+
+    /// With a source address only targets of its family can be reached.
+    fn reachable(&self, answer: Answer<IpAddr>) -> Answer<IpAddr> {
+        let (Some(source), Answer::Records(addresses)) = (self.delivery.source_address, &answer) else { return answer };
+        let same: Vec<IpAddr> =
+            addresses.iter().copied().filter(|it| it.to_canonical().is_ipv4() == source.is_ipv4()).collect();
+        if same.is_empty() { Answer::NoRecords } else { Answer::Records(same) }
+    }
+
+    async fn converse(&self, target: &Target, lane: &mut Lane) {
+        // RFC 7435 §3: encryption where it can be had; a failed handshake must not make mail impossible.
+        for tls in [StartTls::Opportunistic, StartTls::Off] {
+            let stream = match self.connect(target.address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let reason = format!("cannot connect to {}: {error}", target.address);
+                    return lane.failed(&reason, None, &[]).await;
+                }
+            };
+            match self.speak(stream, target, tls, lane).await {
+                Progress::Ready | Progress::Failed => return,
+                Progress::None if tls == StartTls::Off => return,
+                Progress::None => {
+                    tracing::info!(host = %target.host, "the TLS handshake failed; once more without TLS");
+                }
+            }
+        }
+    }
+
+    async fn speak(&self, stream: TcpStream, target: &Target, tls: StartTls, lane: &mut Lane) -> Progress {
+        let hello_name = self.ourselves.hostname.as_str().to_owned();
+        let machine = ClientMachine::new(Settings { hello_name, tls }, Instant::now());
+        let name = ServerName::try_from(target.host.clone()).unwrap_or_else(|_| ServerName::from(target.address));
+        let side = TlsSide::Client(self.tls.clone(), name);
+        let draining = lane.draining();
+        let mut session = Session::new(lane);
+        let result = drive(machine, &mut session, Transport::Plain(stream), side, draining).await;
+        if let Err(error) = result {
+            tracing::debug!(host = %target.host, %error, "a session broke");
+        }
+        session.progress()
+    }
+
+    async fn connect(&self, address: IpAddr) -> std::io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = self.delivery.source_address {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let connect = socket.connect(SocketAddr::new(address, self.delivery.port));
+        let stream = timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+        // Commands are small and wait for replies.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl Remote for Smtp {
+    fn route<'a>(&'a self, domain: &'a Domain) -> BoxFuture<'a, Routed> {
+        self.look_up(domain).boxed()
+    }
+
+    fn session<'a>(&'a self, target: &'a Target, lane: &'a mut Lane) -> BoxFuture<'a, ()> {
+        self.converse(target, lane).boxed()
+    }
+}

@@ -1,0 +1,165 @@
+//! Bounces and delay notices as messages: to whom, from whom, signed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use paquebot_mta_api::{
+    address::{Address, Domain},
+    config::Retry,
+    journey::{Actor, Event, Step},
+};
+
+use super::{
+    dsn::{self, Kind, Notice, Reported},
+    job::{Job, Recipient},
+    outcome::Failure,
+};
+use crate::{
+    directory::{Directory, Resolved, Snapshot},
+    message::{Body, Message, MessageId, canonical::BodyHasher},
+    sign::Signers,
+    store::{Accept, AccountId, Envelope, Incarnation, NewRecipient, RecipientIndex},
+    time::Micros,
+};
+
+/// What is needed to write notices.
+pub struct Writer {
+    /// The name of this server.
+    pub hostname: Domain,
+    /// For when a message is given up.
+    pub retry: Retry,
+    /// Who is hosted, and their keys.
+    pub directory: Arc<Directory>,
+    /// Signs.
+    pub signers: Arc<Signers>,
+}
+
+/// Where a notice to this reverse-path goes; empty: nobody can be told.
+pub fn addressees(snapshot: &Snapshot, reverse_path: Option<&Address>) -> Vec<NewRecipient> {
+    // RFC 5321 §6.1: never a notice about a notice.
+    let Some(sender) = reverse_path else { return Vec::new() };
+    let new = |index: usize, address: Address, account| NewRecipient {
+        index: RecipientIndex(u32::try_from(index).unwrap_or(u32::MAX)),
+        address,
+        original: sender.to_string(),
+        account,
+    };
+    match snapshot.resolve(sender) {
+        Resolved::Remote => vec![new(0, sender.clone(), None)],
+        Resolved::Targets(targets) => targets
+            .into_iter()
+            .enumerate()
+            .map(|(index, target)| new(index, target.address, target.mailbox.map(|mailbox| AccountId(mailbox.account))))
+            .collect(),
+        Resolved::Unknown | Resolved::Broken => Vec::new(),
+    }
+}
+
+/// Whose domain writes: the sender's where it is ours, else the one for which the message was taken.
+fn from_domain(
+    snapshot: &Snapshot,
+    sender: &Address,
+    reported: &[(&Recipient, &Failure)],
+    hostname: &Domain,
+) -> Domain {
+    let originals = reported.iter().filter_map(|(recipient, _)| recipient.original.parse::<Address>().ok());
+    std::iter::once(sender.domain().clone())
+        .chain(originals.map(|address| address.domain().clone()))
+        .find(|domain| snapshot.domain(domain).is_some())
+        .unwrap_or_else(|| hostname.clone())
+}
+
+/// Writes a notice; `None` where nobody can be told.
+pub async fn write(
+    writer: &Writer,
+    job: &Job,
+    kind: Kind,
+    reported: &[(&Recipient, &Failure)],
+    now: Micros,
+) -> Option<Accept> {
+    let snapshot = writer.directory.current();
+    let sender = job.envelope.reverse_path.as_ref()?;
+    let recipients = addressees(&snapshot, Some(sender));
+    if recipients.is_empty() || reported.is_empty() {
+        return None;
+    }
+    let domain = from_domain(&snapshot, sender, reported, &writer.hostname);
+    let from = Address::new("postmaster", domain.clone()).ok()?;
+    let id = MessageId::new();
+    let reported: Vec<Reported<'_>> = reported
+        .iter()
+        .map(|(recipient, failure)| Reported { address: &recipient.address, original: &recipient.original, failure })
+        .collect();
+    let composed = dsn::compose(&Notice {
+        kind,
+        id,
+        reporter: &writer.hostname,
+        from: &from,
+        to: sender,
+        message: &job.message,
+        accepted: job.envelope.accepted,
+        now,
+        recipients: &reported,
+    });
+    let message = signed(writer, &snapshot, &domain, id, composed, now).await;
+    Some(accept(message, job, recipients, now))
+}
+
+async fn signed(
+    writer: &Writer,
+    snapshot: &Snapshot,
+    domain: &Domain,
+    id: MessageId,
+    composed: dsn::Composed,
+    now: Micros,
+) -> Message {
+    let header = Bytes::from(composed.header);
+    let body = Bytes::from(composed.body);
+    let mut hasher = BodyHasher::default();
+    hasher.feed(&body);
+    let keys = snapshot.keys(domain);
+    let prefix = if keys.is_empty() {
+        String::new()
+    } else {
+        // An unsigned bounce is better than none.
+        writer.signers.sign(header.clone(), hasher.finish().relaxed, keys, now).await.unwrap_or_else(|error| {
+            tracing::warn!(%domain, %error, "a notice goes out unsigned");
+            String::new()
+        })
+    };
+    Message {
+        id,
+        prefix: Bytes::from(prefix),
+        eight_bit: !header.is_ascii() || !body.is_ascii(),
+        utf8_header: !header.is_ascii(),
+        header,
+        body: Body::Inline(body),
+        message_id: composed.message_id,
+    }
+}
+
+fn accept(message: Message, job: &Job, recipients: Vec<NewRecipient>, now: Micros) -> Accept {
+    let event = Event {
+        at_us: now.0,
+        message: message.id.0,
+        message_id: message.message_id.clone(),
+        recipient: None,
+        actor: Actor::Mta,
+        step: Step::Queued,
+        detail: format!("a notice about {}, to its sender", job.message.id),
+    };
+    let smtputf8 = message.utf8_header || recipients.iter().any(|to| to.address.needs_smtputf8());
+    Accept {
+        message: Arc::new(message),
+        envelope: Arc::new(Envelope {
+            reverse_path: None,
+            accepted: now,
+            domain: job.envelope.domain,
+            smtputf8,
+            junk: false,
+        }),
+        recipients,
+        holder: None::<Incarnation>,
+        events: vec![event],
+    }
+}

@@ -1,0 +1,119 @@
+//! Writes outcomes: many at once, so that they share commits; again and again until the store has them.
+//!
+//! One task, bounded. What it holds is in memory only: a crash makes the attempt happen again, never vanish.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    destination,
+    engine::Shared,
+    notice,
+    outcome::Found,
+    schedule::Dice,
+    settle::{self, Settlement},
+};
+use crate::store::{Attempt, Outcome, StoreError};
+
+/// Outcomes that are being written at once.
+const WRITES_MAX: usize = 1024;
+/// The store could not: the first pause, doubled up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LONGEST: Duration = Duration::from_secs(10);
+/// At the end of the process the last outcomes get that long.
+pub(super) const LAST_WRITES_SECONDS_MAX: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlement>) {
+    let mut writes = FuturesUnordered::new();
+    let mut ending = false;
+    loop {
+        tokio::select! {
+            some = waiting.recv(), if writes.len() < WRITES_MAX && !ending => match some {
+                Some(settlement) => writes.push(settle(&shared, settlement)),
+                None => ending = true,
+            },
+            Some(()) = writes.next(), if !writes.is_empty() => {}
+            () = shared.workers.wait(), if !ending => {
+                // No attempt is under way any more: what waits is all there will be.
+                waiting.close();
+            }
+            () = shared.stopped.cancelled() => return,
+        }
+        if ending && writes.is_empty() {
+            return;
+        }
+    }
+}
+
+async fn settle(shared: &Arc<Shared>, settlement: Settlement) {
+    let now = shared.clock.now();
+    let snapshot = shared.writer.directory.current();
+    let envelope = &settlement.job.envelope;
+    let has_sender = !notice::addressees(&snapshot, envelope.reverse_path.as_ref()).is_empty();
+    let mut plan = settle::plan(&settlement, has_sender, &shared.writer.retry, now, Dice::thrown());
+    if !plan.failed.is_empty() || !plan.delayed.is_empty() {
+        plan.attempt.events.extend(settle::warned_events(&settlement, &plan, now));
+        plan.attempt.notices = settle::notices(&shared.writer, &settlement, &plan, now).await;
+    }
+    let holder = settlement.job.holder;
+    for notice in &mut plan.attempt.notices {
+        notice.holder = (shared.lease.holder() == Some(holder) && shared.budget.room() > 0).then_some(holder);
+    }
+    let deferred = plan.attempt.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Deferred { .. }));
+    if write(shared, plan.attempt.clone()).await {
+        count(shared, &settlement, &plan);
+        for notice in plan.attempt.notices {
+            shared.submit(notice);
+        }
+        if deferred {
+            shared.due.notify_one();
+        }
+    }
+}
+
+/// Writes an attempt until the store has it; `false`: it never will, the rows are others' now.
+pub(super) async fn write(shared: &Shared, attempt: Attempt) -> bool {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let fault = match shared.store.attempt(attempt.clone()).await {
+            Ok(()) => return true,
+            // Either an earlier try did happen or others have the rows. A notice has an id of its own: it is
+            // there exactly if it did happen.
+            Err(StoreError::Fenced) => return happened(shared, &attempt).await,
+            Err(fault) => fault,
+        };
+        tracing::warn!(message = %attempt.message, error = %fault, "an outcome is written again in {pause:?}");
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shared.stopped.cancelled() => return false,
+        }
+        pause = (pause * 2).min(PAUSE_LONGEST);
+    }
+}
+
+async fn happened(shared: &Shared, attempt: &Attempt) -> bool {
+    match attempt.notices.first() {
+        Some(notice) => shared.store.message(notice.message.id).await.is_ok(),
+        None => false,
+    }
+}
+
+fn count(shared: &Shared, settlement: &Settlement, plan: &settle::Plan) {
+    let metrics = &shared.metrics;
+    let group = settlement.host.as_deref().map_or(destination::LOCAL, destination::group);
+    for (found, count) in settlement.found.iter().zip(&plan.counts) {
+        let class = match found {
+            Found::Accepted(_) => "2xx",
+            Found::Failed(failure) if failure.host.is_none() => "none",
+            Found::Failed(failure) => destination::code_class(Some(u16::from(failure.status.0) * 100)),
+        };
+        metrics.attempts.with_label_values(&[group, class]).inc();
+        metrics.outcomes.with_label_values(&[*count]).inc();
+        if matches!(found, Found::Accepted(_)) {
+            let age = shared.clock.now() - settlement.job.envelope.accepted;
+            metrics.delivery_seconds.observe(age.as_secs_f64());
+        }
+    }
+}

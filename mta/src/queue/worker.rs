@@ -1,0 +1,184 @@
+//! One worker: a connection to one destination, as long as there is mail for it.
+//!
+//! Asks for the route, tries its hosts in order, lets a session take jobs from the [`Lane`]. A host's
+//! fault moves on to the next host; when all have failed, the destination rests, not each message.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use paquebot_proto::EnhancedCode;
+use tokio::time::Instant;
+
+use super::{
+    engine::Shared,
+    job::{Destination, Job, Place},
+    lane::{End, Lane},
+    line::Next,
+    outcome::{Failure, Found},
+    settle::Settlement,
+};
+
+/// A destination whose hosts all failed rests at most that long; with short retries (see `first_ms`) shorter.
+const REST_MAX: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
+    let term = shared.lease.current();
+    let session = AssertUnwindSafe(work(&shared, &destination)).catch_unwind();
+    tokio::select! {
+        result = session => if result.is_err() {
+            // What it had under way is held by us and known to nobody: given back as soon as that is possible.
+            tracing::error!(?destination, "a delivery panicked");
+            shared.doubtful.store(true, Ordering::Relaxed);
+        },
+        () = term.over.cancelled() => {}
+        () = shared.stopped.cancelled() => {}
+    }
+    let then = shared.line().ended(&destination);
+    if !shared.draining.is_cancelled() {
+        for then in then {
+            shared.carry_out(then);
+        }
+    }
+}
+
+async fn work(shared: &Arc<Shared>, destination: &Destination) {
+    match destination {
+        Destination::Local => local(shared).await,
+        Destination::Domain(domain) => {
+            while !shared.draining.is_cancelled() && shared.line().has_jobs(destination) {
+                let closed = shared.line().closed(destination, Instant::now());
+                if let Some(failure) = closed {
+                    fail_all(shared, destination, &failure, None).await;
+                    return;
+                }
+                let routed = shared.remote.route(domain).await;
+                let words: Arc<str> = routed.words.into();
+                match routed.targets {
+                    Ok(targets) => pass(shared, destination, &targets, words).await,
+                    Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(words)).await,
+                }
+                if shared.line().is_crowded() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// One pass over the hosts of a destination.
+async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], words: Arc<str>) {
+    let mut lane = Lane::new(shared.clone(), destination.clone(), words.clone());
+    let mut targets = targets.iter();
+    let mut target = targets.next();
+    while let Some(host) = target {
+        lane.connect_to(host);
+        shared.remote.session(host, &mut lane).await;
+        match lane.end() {
+            End::Finished => return,
+            // A kept connection that had gone stale says nothing about the host.
+            End::Stale => {}
+            End::HostFailed => target = targets.next(),
+        }
+        if shared.draining.is_cancelled() {
+            return;
+        }
+    }
+    let none = || Failure::ours(EnhancedCode(4, 4, 1), "no mail host answered");
+    let failure = lane.last_failure().unwrap_or_else(none);
+    if let Some(job) = lane.take_carried() {
+        fail(shared, job, &failure, Some(words.clone())).await;
+    }
+    if !lane.has_been_ready() {
+        let rest = Duration::from_millis(shared.writer.retry.first_ms).min(REST_MAX);
+        shared.line().close(destination, Instant::now() + rest, failure.clone());
+        fail_all(shared, destination, &failure, Some(words)).await;
+    }
+}
+
+/// Mailboxes here, and recipients that are decided without leaving.
+async fn local(shared: &Arc<Shared>) {
+    let via: Arc<str> = "local".into();
+    while !shared.draining.is_cancelled() {
+        let Some(job) = shared.line().take(&Destination::Local) else { return };
+        if !shared.lease.may_start(job.holder).await {
+            continue;
+        }
+        let found = job.recipients.iter().map(|recipient| match &recipient.place {
+            Place::Nowhere(failure) => Found::Failed(failure.clone()),
+            Place::Mailbox(_) | Place::Remote(_) => Found::Accepted("stored".into()),
+        });
+        let found = found.collect();
+        settle(shared, Settlement { job, found, routed: None, host: None, via: via.clone() }).await;
+    }
+}
+
+/// All that wait there have the same failure.
+async fn fail_all(shared: &Arc<Shared>, destination: &Destination, failure: &Failure, words: Option<Arc<str>>) {
+    loop {
+        let next = shared.line().take(destination);
+        let Some(job) = next else { return };
+        fail(shared, job, failure, words.clone()).await;
+    }
+}
+
+async fn fail(shared: &Arc<Shared>, job: Job, failure: &Failure, words: Option<Arc<str>>) {
+    let found = vec![Found::Failed(failure.clone()); job.recipients.len()];
+    let host: Arc<str> = failure.host.as_deref().unwrap_or("-").into();
+    settle(shared, Settlement { job, found, routed: words, host: Some(host.clone()), via: host }).await;
+}
+
+/// Hands a result to the settler; waits while too many are unwritten.
+pub(super) async fn settle(shared: &Shared, settlement: Settlement) {
+    if shared.settlements.send(settlement).await.is_err() {
+        tracing::error!("an outcome came after the end; the attempt will be made again");
+    }
+}
+
+/// The next job of a destination that may be tried; waits a bounded moment for one.
+pub(super) async fn next_job(shared: &Shared, destination: &Destination, idle: Duration) -> Option<Job> {
+    let until = Instant::now() + idle;
+    loop {
+        if shared.draining.is_cancelled() {
+            return None;
+        }
+        let crowded = shared.crowded.notified();
+        let next = shared.line().next(destination);
+        match next {
+            Next::Yield => return None,
+            Next::Job(job) => {
+                if shared.lease.may_start(job.holder).await {
+                    return Some(*job);
+                }
+            }
+            Next::Idle(wake) => {
+                let idle = Idle { shared, destination };
+                let woken = tokio::select! {
+                    () = wake.notified() => true,
+                    () = crowded => true,
+                    () = tokio::time::sleep_until(until) => false,
+                    () = shared.draining.cancelled() => false,
+                };
+                drop(idle);
+                if !woken {
+                    return shared.line().take(destination);
+                }
+            }
+        }
+    }
+}
+
+/// A worker that waits; counted until dropped, also where the wait is cut off.
+struct Idle<'a> {
+    shared: &'a Shared,
+    destination: &'a Destination,
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.shared.line().busy(self.destination);
+    }
+}
