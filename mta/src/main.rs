@@ -7,7 +7,11 @@ use tracing_subscriber::EnvFilter;
 
 /// The mail server of Paquebot.
 #[derive(Parser)]
-#[command(name = "paquebot-mta", version, after_help = "Exit status: 0 ended as asked, 1 could not serve, 2 wrong use.")]
+#[command(
+    name = "paquebot-mta",
+    version,
+    after_help = "Exit status: 0 ended as asked, 1 could not serve, 2 wrong use."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

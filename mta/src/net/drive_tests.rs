@@ -175,10 +175,8 @@ async fn half_a_message_never_looks_whole() {
 #[tokio::test]
 async fn nothing_sent_in_clear_survives_the_handshake() {
     let directory = tempfile::tempdir().unwrap();
-    let files = paquebot_mta_api::config::Tls {
-        certificate: directory.path().join("crt"),
-        key: directory.path().join("key"),
-    };
+    let files =
+        paquebot_mta_api::config::Tls { certificate: directory.path().join("crt"), key: directory.path().join("key") };
     let made = rcgen::generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();

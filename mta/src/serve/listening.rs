@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{CurrentTls, Stop};
+use super::{CurrentTls, Stop, pop3};
 use crate::{
     net::{
         gate::{Gate, SessionLimits},
@@ -125,7 +125,7 @@ fn session(served: Arc<Served>, connection: Connection, draining: CancellationTo
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
                 smtp::serve::serve(served.smtp.clone(), connection, tls, draining).await
             }
-            Protocol::Pop3 | Protocol::Pop3s => Ok(()),
+            Protocol::Pop3 | Protocol::Pop3s => pop3::serve(served.smtp.clone(), connection, tls, draining).await,
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "the connection broke");

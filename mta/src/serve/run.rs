@@ -43,8 +43,7 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let mut signals = Signals::new()?;
     let mut text = file::read(path)?;
     let config = file::parse(path, &text)?;
-    let server =
-        Server::start(config).await.map_err(|error| RunError::Serve { path: path.to_owned(), error })?;
+    let server = Server::start(config).await.map_err(|error| RunError::Serve { path: path.to_owned(), error })?;
     let mut looks = interval(FILE_PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -26,7 +26,10 @@ use crate::{
         listener::{Bound, bind},
         tls::Certificates,
     },
-    queue::{self, engine::{Deps, EngineHandle}},
+    queue::{
+        self,
+        engine::{Deps, EngineHandle},
+    },
     sign::Signers,
     smtp::context::{Context, FirstAttempts, Parts, Settings, Shared},
     store::{Accept, Clock, Incarnation, SealKey, Sqlite, Store, StoreError},
