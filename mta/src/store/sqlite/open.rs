@@ -69,7 +69,7 @@ impl Directory {
         let parent = self.path.canonicalize().map(|path| path.parent().map(Path::to_owned));
         let sync = |path: &Path| fs::File::open(path)?.sync_all();
         sync(&self.path)
-            .and_then(|()| parent)
+            .and(parent)
             .and_then(|parent| parent.as_deref().map_or(Ok(()), sync))
             .map_err(|error| StoreError::Unavailable(format!("the data directory cannot be synced: {error}")))
     }
