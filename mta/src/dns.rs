@@ -27,6 +27,8 @@ pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// Questions sent again after a time-out.
 const ATTEMPTS: usize = 2;
+/// Questions to one name server by TCP at the same time; more wait.
+const QUESTIONS_AT_ONCE_MAX: usize = 256;
 /// Answers kept; the least used go first.
 const CACHE_ENTRIES_MAX: u64 = 16_384;
 /// The longest that an answer is kept, whatever its TTL says.
@@ -183,6 +185,7 @@ impl Resolver {
         options.negative_max_ttl = Some(CACHE_NEGATIVE_TTL_MAX);
         options.use_hosts_file = ResolveHosts::Never;
         options.try_tcp_on_error = true;
+        options.max_active_requests = QUESTIONS_AT_ONCE_MAX;
         let authenticator = MessageAuthenticator::new(config, options).map_err(no_servers)?;
         Ok(Self { authenticator: Arc::new(authenticator) })
     }

@@ -1,5 +1,6 @@
 //! What the tests share.
 //!
+//! - [`mta`]: an MTA in the test's own process.
 //! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
 //! - [`tool`]: the peers' command lines: swaks, curl.
@@ -7,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod mta;
 pub mod postfix;
 pub mod system;
 pub mod tool;

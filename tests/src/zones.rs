@@ -2,7 +2,14 @@
 //!
 //! Any name with the label `servfail` answers SERVFAIL, any with `silent` never answers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hickory_server::{
     Server,
@@ -22,10 +29,16 @@ pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub struct Zones {
     /// Where it answers, by UDP and TCP.
     pub address: SocketAddr,
+    asked: Arc<AtomicUsize>,
     _server: Server<Faulty>,
 }
 
 impl Zones {
+    /// Questions that came so far.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Serves these zones, each an origin and its records as zone text without SOA.
     pub async fn serve(zones: &[(&str, &str)]) -> Result<Self, Fault> {
         let mut catalog = Catalog::new();
@@ -35,20 +48,25 @@ impl Zones {
             let handler = <InMemoryZoneHandler>::new(origin.clone(), records, ZoneType::Primary, AxfrPolicy::Deny)?;
             catalog.upsert(origin.into(), vec![Arc::new(handler)]);
         }
-        let mut server = Server::new(Faulty(catalog));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut server = Server::new(Faulty { catalog, asked: asked.clone() });
         let udp = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
         let address = udp.local_addr()?;
         server.register_socket(udp);
         server.register_listener(tokio::net::TcpListener::bind(address).await?, Duration::from_secs(5), 16);
-        Ok(Self { address, _server: server })
+        Ok(Self { address, asked, _server: server })
     }
 }
 
-struct Faulty(Catalog);
+struct Faulty {
+    catalog: Catalog,
+    asked: Arc<AtomicUsize>,
+}
 
 #[async_trait::async_trait]
 impl RequestHandler for Faulty {
     async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut handle: R) -> ResponseInfo {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let name = request.request_info().map_or_else(|_| String::new(), |info| info.query.name().to_string());
         if name.split('.').any(|label| label == "silent") {
             std::future::pending::<()>().await;
@@ -60,6 +78,6 @@ impl RequestHandler for Faulty {
                 return info;
             }
         }
-        self.0.handle_request::<R, T>(request, handle).await
+        self.catalog.handle_request::<R, T>(request, handle).await
     }
 }

@@ -11,7 +11,7 @@ struct Source {
     text: String,
 }
 
-/// All `.rs` files under a folder, their `#[cfg(test)]` modules cut off.
+/// All `.rs` files under a folder, their `#[cfg(test)]` modules cut off; of a file of tests only the head is left.
 fn sources(folder: &str) -> Vec<Source> {
     let mut found = Vec::new();
     collect(&repository().join(folder), &mut found);
@@ -27,7 +27,10 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
             collect(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+            let mut text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("tests.rs")) {
+                text = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            }
             let path = path.strip_prefix(repository()).unwrap().to_string_lossy().into_owned();
             found.push(Source { path, text });
         }

@@ -7,4 +7,6 @@ mod store {
     mod mail;
     mod queue;
     mod retention;
+    mod sqlite;
+    mod writer;
 }

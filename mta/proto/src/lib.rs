@@ -3,7 +3,7 @@
 //! Read in this order:
 //! - [`machine`]: what every protocol machine is, and what its driver owes it.
 //! - [`output`]: the bounded queue of what a machine wants written.
-//! - [`line`]: strict CRLF lines with a limit; [`dot`]: the dot transparency of SMTP and POP3.
+//! - [`mod@line`]: strict CRLF lines with a limit; [`dot`]: the dot transparency of SMTP and POP3.
 //! - [`reply`]: an SMTP reply with its enhanced status code.
 //! - [`sasl`]: how a client logs in: PLAIN, LOGIN, SCRAM-SHA-256.
 //! - [`smtp`]: server and client.

@@ -95,8 +95,10 @@ impl Logins {
     /// Answers a question. Cancelled in between, an attempt counts as failed.
     pub async fn answer(&self, ask: LoginAsk, client: IpAddr, session: &mut LoginSession) -> LoginAnswer {
         let now = Instant::now();
+        // A new exchange forgets the last: only the last grant counts.
+        session.authenticated = None;
         let answer = match ask {
-            _ if session.authenticated.is_some() || self.directory.current().revision == 0 => LoginAnswer::Unavailable,
+            _ if self.directory.current().revision == 0 => LoginAnswer::Unavailable,
             LoginAsk::Password { name, password } => self.password(now, &name, password, client, session).await,
             LoginAsk::Keys { name } => self.give_keys(now, &name, client, session),
             LoginAsk::Proved { name, right } => self.proved(now, &name, right, client, session),

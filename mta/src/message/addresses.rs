@@ -29,7 +29,10 @@ pub fn addresses(value: &[u8]) -> Option<Vec<Author>> {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '(' => skip_comment(&mut chars)?,
+            '(' => {
+                skip_comment(&mut chars)?;
+                entries.push(' ');
+            }
             '"' => entries.quoted(&read_quoted(&mut chars)?),
             '<' => entries.open()?,
             '>' => entries.close()?,
@@ -138,4 +141,48 @@ fn read_quoted(chars: &mut std::str::Chars<'_>) -> Option<String> {
     }
     text.push('"');
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_parser::{Address as Parsed, HeaderValue, parsers::MessageStream};
+    use proptest::prelude::*;
+
+    /// What another reader sees.
+    fn others(value: &[u8]) -> Vec<String> {
+        let text = |addr: &mail_parser::Addr<'_>| addr.address.as_ref().map(|address| address.to_string());
+        match MessageStream::new(value).parse_address() {
+            HeaderValue::Address(Parsed::List(list)) => list.iter().filter_map(text).collect(),
+            HeaderValue::Address(Parsed::Group(groups)) => {
+                groups.iter().flat_map(|group| &group.addresses).filter_map(text).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+        /// Where another reader sees an address, we see its domain or nothing at all.
+        #[test]
+        fn no_reader_sees_a_domain_that_we_do_not(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "a@one.example", "b@two.example", "<c@three.example>", "<", ">", "\"", "(", ")", ",", ";", ":",
+                    " ", "\r\n ", "\\", "@", "Alice", "=?utf-8?q?x?=", "[", "]", ".",
+                ]),
+                0..10,
+            )
+        ) {
+            let value = format!(" {}\r\n", parts.concat());
+            if let Some(ours) = addresses(value.as_bytes()) {
+                for seen in others(value.as_bytes()) {
+                    let Some(domain) = seen.rsplit_once('@').and_then(|(_, domain)| domain.parse::<Domain>().ok()) else {
+                        continue;
+                    };
+                    prop_assert!(ours.iter().any(|author| author.domain == domain), "{seen} in {value:?}");
+                }
+            }
+        }
+    }
 }

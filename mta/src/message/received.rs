@@ -43,7 +43,12 @@ impl Received<'_> {
             None => String::new(),
         };
         let tls = self.tls.map(|version| format!(" ({})", harmless(version))).unwrap_or_default();
-        let recipient = self.recipient.map(|address| format!("\r\n\tfor <{address}>")).unwrap_or_default();
+        let recipient = self
+            .recipient
+            // Octets above 127 in a trace field would make the whole message need SMTPUTF8.
+            .filter(|address| !address.needs_smtputf8())
+            .map(|address| format!("\r\n\tfor <{address}>"))
+            .unwrap_or_default();
         format!(
             "Received: from {hello}{client}\r\n\tby {}\r\n\twith {}{tls} id {}{recipient};\r\n\t{}\r\n",
             self.by,
@@ -91,6 +96,22 @@ mod tests {
              Thu, 1 Jan 1970 00:00:00 +0000\r\n"
         );
         assert!(received(None).starts_with("Received: from unknown ("));
+    }
+
+    #[test]
+    fn the_field_is_ascii_whoever_the_recipient_is() {
+        let field = Received {
+            hello: None,
+            client: None,
+            by: &"mx.example.org".parse().unwrap(),
+            with: "UTF8SMTPSA",
+            tls: None,
+            id: MessageId(uuid::Uuid::nil()),
+            recipient: Some(&"jörg@example.org".parse().unwrap()),
+            now: Micros(0),
+        }
+        .field();
+        assert!(field.is_ascii() && !field.contains("for "), "{field}");
     }
 
     #[test]

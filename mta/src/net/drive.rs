@@ -229,3 +229,7 @@ impl Wire {
 async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(WRITE_SECONDS_MAX, step).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
+
+#[cfg(test)]
+#[path = "drive_tests.rs"]
+mod tests;

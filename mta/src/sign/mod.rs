@@ -4,7 +4,7 @@
 //! - [`key`]: a private key, ready to sign.
 //! - [`field`]: the DKIM-Signature field: which fields are signed, how it is written.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use moka::sync::Cache;
 use paquebot_mta_api::directory::DkimKeyEntry;
@@ -19,6 +19,8 @@ use crate::{message::canonical::Hash, time::Micros};
 
 /// Parsed keys kept; a rarely used one is parsed again.
 const KEYS_MAX: u64 = 4096;
+/// A key that has not signed for so long leaves the memory: it may have been withdrawn.
+const KEY_IDLE_MAX: Duration = Duration::from_secs(3600);
 /// Signatures of one message: a domain has two keys, and four while they rotate.
 pub const SIGNATURES_MAX: usize = 4;
 
@@ -50,7 +52,7 @@ pub struct Signers {
 impl Default for Signers {
     fn default() -> Self {
         Self {
-            keys: Cache::new(KEYS_MAX),
+            keys: Cache::builder().max_capacity(KEYS_MAX).time_to_idle(KEY_IDLE_MAX).build(),
             permits: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
         }
     }

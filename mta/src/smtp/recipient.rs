@@ -102,10 +102,81 @@ pub fn over_quota() -> Refused {
 
 /// RFC 5321 §4.5.3.1.10: too many recipients is 452; the client sends the rest in another transaction.
 pub fn too_many() -> Refused {
-    Refused::new(refusal::LIMIT, 452, EnhancedCode(4, 5, 3), "Too many recipients: send the others in another transaction")
+    Refused::new(
+        refusal::LIMIT,
+        452,
+        EnhancedCode(4, 5, 3),
+        "Too many recipients: send the others in another transaction",
+    )
 }
 
 /// 250.
 pub fn ok() -> Reply {
     Reply::new(250, EnhancedCode(2, 1, 5), "Recipient ok")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::fixture::{directory, login};
+
+    fn said(result: Result<Taken, Refused>) -> String {
+        match result {
+            Ok(taken) => {
+                let all = taken.targets().iter().map(|target| {
+                    format!("{}{}", target.address, if target.mailbox.is_some() { "" } else { " by MX" })
+                });
+                all.collect::<Vec<_>>().join(", ")
+            }
+            Err(refused) => refused.reply.to_string().chars().take(9).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_be_sent_to() {
+        let directory = directory();
+        let hostname = "mail.example.com".parse().unwrap();
+        let alice = login("alice@example.com").await;
+        for (recipient, stranger, user) in [
+            ("bob@example.com", "bob@example.com", "bob@example.com"),
+            ("BOB+tag@EXAMPLE.com", "bob@example.com", "bob@example.com"),
+            ("nobody@example.com", "550 5.1.1", "550 5.1.1"),
+            ("nobody@example.net", "alice@example.com", "alice@example.com"),
+            ("info@example.com", "alice@example.com, bob@example.com", "alice@example.com, bob@example.com"),
+            // The directory says so, not the stranger.
+            ("away@example.com", "alice@elsewhere.example by MX", "alice@elsewhere.example by MX"),
+            ("loop@example.com", "451 4.3.5", "451 4.3.5"),
+            ("x@elsewhere.example", "550 5.7.1", "x@elsewhere.example by MX"),
+            ("postmaster", "alice@example.com", "alice@example.com"),
+            ("PostMaster", "alice@example.com", "alice@example.com"),
+            ("x@[192.0.2.1]", "550 5.1.3", "550 5.1.3"),
+            // Old tricks to be relayed: routes within the local part.
+            ("\"x@elsewhere.example\"@example.com", "550 5.1.1", "550 5.1.1"),
+            ("x%elsewhere.example@example.com", "550 5.1.1", "550 5.1.1"),
+            ("elsewhere.example!x@example.com", "550 5.1.1", "550 5.1.1"),
+        ] {
+            assert_eq!(said(judge(&directory, &hostname, recipient, None)), stranger, "{recipient} by a stranger");
+            assert_eq!(said(judge(&directory, &hostname, recipient, Some(&alice))), user, "{recipient} by alice");
+        }
+    }
+
+    #[tokio::test]
+    async fn before_the_first_directory_nothing_is_unknown() {
+        let (empty, hostname) = (Snapshot::default(), "mail.example.com".parse().unwrap());
+        let alice = login("alice@example.com").await;
+        for principal in [None, Some(&alice)] {
+            for recipient in ["bob@example.com", "postmaster", "nonsense", "x@elsewhere.example"] {
+                assert_eq!(said(judge(&empty, &hostname, recipient, principal)), "451 4.3.0", "{recipient}");
+            }
+        }
+    }
+
+    #[test]
+    fn quota() {
+        for (quota, used, over) in
+            [(None, u64::MAX, false), (Some(10), 9, false), (Some(10), 10, true), (Some(0), 0, true)]
+        {
+            assert_eq!(is_over_quota(quota, used), over, "{quota:?} {used}");
+        }
+    }
 }

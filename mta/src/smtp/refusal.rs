@@ -15,12 +15,14 @@ pub struct Refused {
     pub reason: &'static str,
     /// What the client is told.
     pub reply: Reply,
+    /// More for the message's journey, such as the verdict; never for the client.
+    pub detail: String,
 }
 
 impl Refused {
     /// A refusal with a reply of one line.
     pub fn new(reason: &'static str, code: u16, enhanced: EnhancedCode, text: impl Into<String>) -> Self {
-        Self { reason, reply: Reply::new(code, enhanced, text) }
+        Self { reason, reply: Reply::new(code, enhanced, text), detail: String::new() }
     }
 }
 
@@ -42,9 +44,7 @@ impl From<StoreError> for Refused {
 impl From<CollectError> for Refused {
     fn from(error: CollectError) -> Self {
         match error {
-            CollectError::Header(error) => {
-                Self::new(refusal::MALFORMED, 554, EnhancedCode(5, 6, 0), error.to_string())
-            }
+            CollectError::Header(error) => Self::new(refusal::MALFORMED, 554, EnhancedCode(5, 6, 0), error.to_string()),
             CollectError::Store(error) => error.into(),
         }
     }

@@ -91,7 +91,8 @@ pub struct Accept {
     pub envelope: Arc<Envelope>,
     /// At least one.
     pub recipients: Vec<NewRecipient>,
-    /// Who tries at once from memory; `None`: whoever claims it first.
+    /// Who tries at once from memory; `None`: whoever claims it first. One that is not alive (it never beat, it
+    /// expired, it was released) holds nothing, and its attempt will be fenced.
     pub holder: Option<Incarnation>,
     /// The journey so far.
     pub events: Vec<Event>,

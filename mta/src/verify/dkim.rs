@@ -67,6 +67,13 @@ pub async fn verify(
     }
 }
 
+/// Where the key of a signature lies, if it is one that will be verified.
+pub fn key_name(field: &RawField<'_>) -> Option<String> {
+    let signature = Signature::parse(field.value).ok()?;
+    let domain: Domain = signature.d.parse().ok()?;
+    Some(format!("{}._domainkey.{domain}", signature.s))
+}
+
 /// What a signature says that could not be verified in time.
 pub fn late(field: &RawField<'_>) -> Dkim {
     match read(field) {

@@ -20,7 +20,7 @@ pub mod spf;
 pub mod verifier;
 
 pub use policy::{Disposition, policy};
-pub use verifier::{SpfCheck, Verifier};
+pub use verifier::{LookUps, SpfCheck, Verifier};
 
 /// The result of one method (RFC 8601 §2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -49,6 +49,15 @@ impl SpfCheck {
     }
 }
 
+/// Look-ups under way since the end of the header. Dropped, they end.
+pub struct LookUps(JoinHandle<()>);
+
+impl Drop for LookUps {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Verifier {
     /// A verifier that asks this resolver; the host name is for SPF's macros.
     pub fn new(resolver: Resolver, hostname: Domain) -> Self {
@@ -74,6 +83,19 @@ impl Verifier {
             tokio::time::timeout(this.limit, check).await.unwrap_or(in_time)
         });
         SpfCheck { task, late }
+    }
+
+    /// Starts to look up DKIM keys and the DMARC record when the header is there: the answers wait in the
+    /// resolver's cache until the body has come.
+    pub fn start_look_ups(&self, header: &[u8]) -> LookUps {
+        let author = author_domain(header).ok().map(|author| format!("_dmarc.{author}"));
+        let names: Vec<String> =
+            dkim::signatures(header).filter_map(|field| dkim::key_name(&field)).chain(author).collect();
+        let (resolver, limit) = (self.resolver.clone(), self.limit);
+        LookUps(tokio::spawn(async move {
+            let all = futures::future::join_all(names.iter().map(|name| resolver.txt(name)));
+            let _ = tokio::time::timeout(limit, all).await;
+        }))
     }
 
     /// The verdict on a message: its header as received, its body's hashes.

@@ -58,10 +58,10 @@ async fn stored_twice_is_once(bench: Bench) {
     let inbox = inbox(&bench, bob).await;
     bench.store.expunge(bob, inbox.id, vec![Uid(1)], None, vec![]).await.unwrap();
     bench.store.attempt(attempt(id, me, vec![(2, stored(bob, "INBOX"))])).await.unwrap();
-    assert_eq!(uids(&bench, inbox.id).await, [0u32; 0]);
+    assert_eq!(uids(&bench, inbox.id).await, [0_u32; 0]);
     assert_eq!(bench.store.queue_depth().await.unwrap().0, 0);
     if let Some(junk) = bench.store.mailbox(bob, "Junk").await.unwrap() {
-        assert_eq!(uids(&bench, junk.id).await, [0u32; 0]);
+        assert_eq!(uids(&bench, junk.id).await, [0_u32; 0]);
     }
 }
 
@@ -140,7 +140,7 @@ async fn expunge_needs_the_lease(bench: Bench) {
     assert_eq!(bench.store.journey(JourneyOf::Message(id), 9).await.unwrap().len(), 0);
     bench.store.lock(bob, session, TTL).await.unwrap();
     assert_eq!(expunge().await, Ok(()));
-    assert_eq!(uids(&bench, inbox.id).await, [0u32; 0]);
+    assert_eq!(uids(&bench, inbox.id).await, [0_u32; 0]);
 }
 
 async fn the_maildrop_is_one_sessions(bench: Bench) {

@@ -26,6 +26,7 @@ on_every_store!(
     the_living_share_the_queue,
     a_holder_that_is_not_alive_holds_nothing,
     notices_come_with_their_attempt_or_not_at_all,
+    a_bad_notice_undoes_its_attempt,
     one_bad_write_fails_alone,
     the_queue_is_listed_in_pages,
     journeys_are_in_order,
@@ -211,6 +212,23 @@ async fn notices_come_with_their_attempt_or_not_at_all(bench: Bench) {
     assert!(bench.store.message(id).await.is_err());
     let done = attempt(notice.message.id, me, vec![(0, Outcome::Done)]);
     assert_eq!(bench.store.attempt(done).await, Ok(()));
+}
+
+async fn a_bad_notice_undoes_its_attempt(bench: Bench) {
+    let me = bench.incarnation().await;
+    let one = accept(&["b@example.org"], Some(me));
+    let id = one.message.id;
+    bench.store.accept(one).await.unwrap();
+    let mut twice = accept(&["a@example.com"], Some(me));
+    twice.recipients.push(twice.recipients[0].clone());
+    for bad in [twice, Accept { recipients: vec![], ..accept(&[], Some(me)) }] {
+        let mut bounce = attempt(id, me, vec![(0, Outcome::Done)]);
+        bounce.notices = vec![accept(&["a@example.com"], Some(me)), bad];
+        let refused = bench.store.attempt(bounce).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+        assert_eq!(bench.store.queue_depth().await.unwrap().0, 1);
+    }
+    assert_eq!(bench.store.attempt(attempt(id, me, vec![(0, Outcome::Done)])).await, Ok(()));
 }
 
 async fn one_bad_write_fails_alone(bench: Bench) {

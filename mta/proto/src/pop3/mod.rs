@@ -1,4 +1,15 @@
 //! POP3 (RFC 1939, RFC 2449): server.
+//!
+//! - this page: what the machine asks its owner;
+//! - [`server`]: the machine;
+//! - [`command`]: commands as clients write them;
+//! - [`maildrop`]: a session's snapshot and its marks.
+
+pub mod command;
+pub mod maildrop;
+pub mod server;
+
+pub use server::{ServerMachine, Settings, Tls};
 
 use crate::sasl::{LoginAnswer, LoginAsk};
 
@@ -12,7 +23,8 @@ pub enum Ask {
     /// RETR or TOP of the message with this index (from 0): can it be read? Answer: [`Answer::Done`]; then the
     /// machine puts bulk output with this index as handle. Or [`Answer::Refused`].
     Fetch(usize),
-    /// QUIT in the TRANSACTION state: delete these indices, all or none (RFC 1939 §6). Answer: [`Answer::Done`] or [`Answer::Refused`].
+    /// QUIT in the TRANSACTION state: delete these indices, all or none (RFC 1939 §6), and unlock the maildrop, so that
+    /// the client may come back at once; asked with no index too. Answer: [`Answer::Done`] or [`Answer::Refused`].
     Commit(Vec<usize>),
 }
 

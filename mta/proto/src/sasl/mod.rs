@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub mod keys;
@@ -100,4 +101,14 @@ pub fn decode_initial(text: &[u8]) -> Option<Vec<u8>> {
 /// A challenge as it stands on the wire: base64.
 pub fn encode(challenge: &[u8]) -> String {
     STANDARD.encode(challenge)
+}
+
+/// The nonce of a session's exchange: never the same twice, as long as the session's seed is random.
+pub fn nonce(seed: &[u8; 32], exchange: u64) -> [u8; 24] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), &exchange.to_be_bytes());
+    let mut nonce = [0; 24];
+    for (to, from) in nonce.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    nonce
 }

@@ -241,4 +241,4 @@ fn user_name(octets: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 #[path = "server_tests.rs"]
-mod tests;
+pub(crate) mod tests;

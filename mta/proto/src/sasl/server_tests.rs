@@ -128,7 +128,8 @@ fn scram_to_proof(password: &str) -> (Exchange, SaslStep) {
     (exchange, step)
 }
 
-fn client_proof(password: &str, bare: &str, server_first: &str) -> String {
+/// What a client with this password sends, salt "salt", 4096 iterations.
+pub(crate) fn client_proof(password: &str, bare: &str, server_first: &str) -> String {
     use aws_lc_rs::{digest, hmac, pbkdf2};
     let nonce = server_first.split(',').next().unwrap();
     let without_proof = format!("c=biws,{nonce}");

@@ -58,6 +58,8 @@ pub struct Mail<'a> {
 pub enum CommandFault {
     /// No such command.
     Unknown,
+    /// A command of HTTP: a web browser is being misused, and what follows may be SMTP in its body.
+    Http,
     /// Control characters, or octets that are not UTF-8.
     Characters,
     /// An argument is missing.
@@ -79,6 +81,8 @@ impl CommandFault {
     pub fn reply(self) -> Reply {
         let (code, enhanced, text) = match self {
             Self::Unknown => (500, EnhancedCode(5, 5, 2), "Command not recognized"),
+            // 421 closes; Postfix goes too (postconf(5), smtpd_forbidden_commands).
+            Self::Http => (421, EnhancedCode(4, 7, 0), "This is SMTP, not HTTP"),
             Self::Characters => (500, EnhancedCode(5, 5, 2), "Invalid characters in the command"),
             Self::Missing => (501, EnhancedCode(5, 5, 4), "An argument is missing"),
             Self::Argument => (501, EnhancedCode(5, 5, 4), "Invalid argument"),
@@ -129,6 +133,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandFault> {
             () if is("RSET") => Command::Rset,
             () if is("QUIT") => Command::Quit,
             () if is("STARTTLS") => Command::StartTls,
+            () if ["GET", "POST", "PUT", "OPTIONS", "CONNECT"].into_iter().any(is) => return Err(CommandFault::Http),
             () => return Err(CommandFault::Unknown),
         };
         if arguments.is_empty() { Ok(command) } else { Err(CommandFault::Argument) }
@@ -272,6 +277,7 @@ mod tests {
             ("AUTH PLAIN a b", Err(CommandFault::Argument)),
             ("BDAT 10 LAST", Err(CommandFault::Unknown)),
             ("", Err(CommandFault::Unknown)),
+            ("POST / HTTP/1.1", Err(CommandFault::Http)),
             ("QUIT\u{1}", Err(CommandFault::Characters)),
             ("MAIL FROM:<>", Ok(Mail(mail("")))),
             ("mail from: <a@b>", Ok(Mail(mail("a@b")))),

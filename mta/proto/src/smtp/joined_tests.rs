@@ -177,7 +177,7 @@ impl Joined {
         let Some(message) = self.messages.get(self.next) else { return client_ask::Answer::Quit };
         self.next += 1;
         client_ask::Answer::Send(client_ask::Transaction {
-            reverse_path: if self.next % 2 == 0 { String::new() } else { "a@b.example".into() },
+            reverse_path: if self.next.is_multiple_of(2) { String::new() } else { "a@b.example".into() },
             recipients: vec!["c@d.example".into(), "nobody@d.example".into(), "e@d.example".into()],
             size_bytes: message.len() as u64,
             body_8bit: !message.is_ascii(),

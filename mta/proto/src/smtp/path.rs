@@ -2,7 +2,7 @@
 //!
 //! Checks and cuts, never rewrites: an address is handed on as sent. Whether it exists is the owner's to say.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// Octets of an address: local part (64), `@`, domain (255), RFC 5321 §4.5.3.1. Longer local parts are
 /// taken within this: variable envelope senders outgrow 64.

@@ -170,7 +170,7 @@ mod tests {
             ("250 ok\n", Err(ReplyFault::Line(LineFault::BareLf))),
         ] {
             for piece in [1, 2, 100] {
-                assert_eq!(read(input.as_bytes(), piece), [expected.clone()], "{input:?} by {piece}");
+                assert_eq!(read(input.as_bytes(), piece), std::slice::from_ref(&expected), "{input:?} by {piece}");
             }
         }
     }

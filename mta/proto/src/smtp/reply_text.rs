@@ -2,6 +2,8 @@
 //!
 //! Whatever a reply's text holds, one reply stays one reply: control characters never reach the wire.
 
+use std::fmt::Write;
+
 use crate::{output::OutputQueue, reply::Reply};
 
 /// Octets of a reply line, CRLF included (RFC 5321 §4.5.3.1.5).
@@ -15,11 +17,10 @@ pub fn push_reply(output: &mut OutputQueue, reply: &Reply) {
     let empty = lines.peek().is_none().then_some((last, ""));
     for (at, text) in lines.chain(empty) {
         let start = wire.len();
-        wire.push_str(&reply.code.to_string());
-        wire.push(if at == last { ' ' } else { '-' });
+        // Writing to a String cannot fail.
+        let _ = write!(wire, "{}{}", reply.code, if at == last { ' ' } else { '-' });
         if let Some(enhanced) = reply.enhanced {
-            wire.push_str(&enhanced.to_string());
-            wire.push(' ');
+            let _ = write!(wire, "{enhanced} ");
         }
         let left = (start + REPLY_LINE_BYTES_MAX - 2).saturating_sub(wire.len());
         wire.extend(text.chars().take(left).map(|c| if matches!(c, ' '..='~') { c } else { '?' }));

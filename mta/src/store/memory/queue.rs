@@ -13,16 +13,9 @@ use crate::{message::MessageId, time::Micros};
 impl State {
     pub fn accept(&mut self, clock: Micros, accept: &Accept) -> Result<(), StoreError> {
         let id = accept.message.id;
-        if accept.recipients.is_empty() {
-            return Err(StoreError::Conflict("a message needs a recipient".into()));
-        }
+        check(accept)?;
         if self.messages.contains_key(&id) {
             return Ok(());
-        }
-        let mut indexes: Vec<_> = accept.recipients.iter().map(|to| to.index).collect();
-        indexes.sort_unstable();
-        if indexes.windows(2).any(|two| two.first() == two.last()) {
-            return Err(StoreError::Conflict("two recipients with one index".into()));
         }
         let holder = accept.holder.filter(|holder| self.alive(clock, *holder));
         let stored = Stored { message: accept.message.clone(), envelope: accept.envelope.clone() };
@@ -49,9 +42,7 @@ impl State {
                 rules::mailbox_name(mailbox)?;
             }
         }
-        if attempt.notices.iter().any(|notice| notice.recipients.is_empty()) {
-            return Err(StoreError::Conflict("a notice needs a recipient".into()));
-        }
+        attempt.notices.iter().try_for_each(check)?;
         for (index, outcome) in &attempt.outcomes {
             self.outcome(clock, id, *index, outcome)?;
         }
@@ -169,6 +160,19 @@ impl State {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rows = self.queue.range((start, Bound::Unbounded));
         rows.filter_map(|((id, index), row)| Some((*index, queued(self.messages.get(id)?, row)))).take(limit).collect()
+    }
+}
+
+/// All that can be wrong with it, so that nothing is half done.
+fn check(accept: &Accept) -> Result<(), StoreError> {
+    let mut indexes: Vec<_> = accept.recipients.iter().map(|to| to.index).collect();
+    indexes.sort_unstable();
+    if indexes.is_empty() {
+        return Err(StoreError::Conflict("a message needs a recipient".into()));
+    }
+    match indexes.windows(2).any(|two| two.first() == two.last()) {
+        true => Err(StoreError::Conflict("two recipients with one index".into())),
+        false => Ok(()),
     }
 }
 

@@ -86,6 +86,7 @@ impl Sqlite {
         let writer = WriterThread::start(held.clone(), seal.clone(), options)?;
         let readers = Readers::open(held.clone())?;
         let blobs = Arc::new(DirectoryBlobs::open(&directory.join("blobs"))?);
+        held.sync()?;
         let probe = held.reader()?;
         blobs.sweep(move |id| read::has_message(&probe, id))?;
         Ok((Arc::new(Self { writer, readers, blobs: blobs.clone(), seal, clock }), blobs))

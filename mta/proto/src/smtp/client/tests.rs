@@ -1,3 +1,7 @@
+//! The client machine against servers that say what the test wants.
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::{Output, smtp::client_ask::Outcome};
 
@@ -176,7 +180,8 @@ fn starttls_where_it_is_offered() {
 #[test]
 fn sessions_that_break() {
     let one = [transaction(&["c@d", "e@f"])];
-    let table: &[(&[&str], &[(Option<u16>, &str)])] = &[
+    type Row = (&'static [&'static str], &'static [(Option<u16>, &'static str)]);
+    let table: &[Row] = &[
         // The peer goes, or says 421.
         (&[EHLO], &[(None, "MAIL FROM"), (None, "MAIL FROM")]),
         (&[EHLO, "250 ok\r\n550 no\r\n"], &[(Some(550), "RCPT TO"), (None, "RCPT TO")]),
@@ -240,4 +245,25 @@ fn the_server_has_its_time_and_no_more() {
     assert!(matches!(client.feed(now, b"").step, Step::Ask(Ask::Failed { .. })));
     client.answer(now, Answer::Quit);
     assert!(matches!(client.feed(now, b"").step, Step::Close));
+}
+
+proptest! {
+    /// Whatever the server says, each recipient has one outcome, and success needs a message that was sent.
+    #[test]
+    fn no_server_makes_it_believe_in_success(
+        says in proptest::collection::vec(proptest::collection::vec(prop_oneof![
+            Just("250 ok\r\n"), Just("354 go\r\n"), Just("550 no\r\n"), Just("450 no\r\n"), Just("421 bye\r\n"),
+            Just("250-more\r\n"), Just("2"), Just("\n"), Just("\r\n"), Just("nonsense\r\n")], 1..5), 0..9),
+        pipelining in any::<bool>(),
+    ) {
+        let says: Vec<String> = says.iter().map(|words| words.concat()).collect();
+        let says: Vec<&str> = [if pipelining { EHLO } else { PLAIN_EHLO }].into_iter().chain(says.iter().map(String::as_str)).collect();
+        let heard = send(&[transaction(&["c@d", "e@f"])], &says);
+        prop_assert!(heard.closed);
+        prop_assert_eq!(heard.outcomes.len(), 2);
+        let believed = heard.outcomes.iter().any(|(code, _)| code.is_some_and(|code| code < 300));
+        prop_assert!(!believed || heard.wrote.contains("{7}"), "{:?}", heard);
+        let in_time = heard.outcomes.iter().all(|(code, command)| code.is_none_or(|code| code >= 400) || *command == "end of DATA");
+        prop_assert!(in_time, "{:?}", heard);
+    }
 }

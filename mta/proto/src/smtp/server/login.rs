@@ -119,7 +119,8 @@ impl ServerMachine {
     }
 
     fn challenge(&mut self, challenge: &[u8]) {
-        self.say(&Reply::plain(334, STANDARD.encode(challenge)));
+        // Not as a reply's text, which is cut at 512 octets: a challenge may be longer (RFC 4954 §4).
+        self.output.push(format!("334 {}\r\n", STANDARD.encode(challenge)).as_bytes());
     }
 
     fn login_granted(&mut self) {

@@ -121,6 +121,14 @@ enum Asked {
     Commit,
 }
 
+impl Asked {
+    /// Whether the reply is one that the command can have (RFC 5321 §4.3.2).
+    fn takes(&self, reply: &Reply) -> bool {
+        let done = if matches!(self, Self::Data) { reply.code == 354 } else { reply.is_positive() };
+        done || reply.is_transient() || reply.is_permanent()
+    }
+}
+
 /// EHLO or HELO.
 #[derive(Debug)]
 struct Hello {
@@ -266,7 +274,7 @@ impl Machine for ServerMachine {
             (Asked::Login(exchange), Answer::Login(answer)) => self.login_answer(exchange, answer),
             // An answer of the wrong kind is a fault of ours, which the client must not take for success.
             (Asked::Login(exchange), _) => self.login_answer(exchange, LoginAnswer::Unavailable),
-            (asked, Answer::Reply(reply)) => self.answered(now, asked, &reply),
+            (asked, Answer::Reply(reply)) if asked.takes(&reply) => self.answered(now, asked, &reply),
             (asked, _) => self.answered(now, asked, &Reply::new(451, EnhancedCode(4, 3, 0), "Internal fault")),
         }
     }

@@ -1,3 +1,5 @@
+//! The server machine, driven as the driver drives it.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -180,6 +182,28 @@ fn three_failed_logins_are_enough() {
     (0..3).for_each(|_| session.send(b"AUTH PLAIN AGEAd3Jvbmc=\r\n"));
     assert_eq!(session.codes(), [220, 250, 535, 535, 535, 421]);
     assert!(session.closed);
+}
+
+#[test]
+fn an_answer_of_the_wrong_kind_is_no_success() {
+    let now = Instant::now();
+    let (mail, data): (&[u8], &[u8]) = (b"MAIL FROM:<a@b>\r\n", b"DATA\r\n");
+    for (line, wrong) in [
+        (mail, Answer::Done),
+        (mail, Answer::Reply(Reply::plain(354, "go on"))),
+        (data, Answer::Reply(Reply::plain(250, "stored already"))),
+        (data, Answer::Login(LoginAnswer::Granted)),
+    ] {
+        let mut session = Session::relay();
+        session.send(b"EHLO c\r\n");
+        if line == data {
+            session.send(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+        }
+        session.codes();
+        assert!(matches!(session.machine.feed(now, line).step, Step::Ask(_)));
+        session.machine.answer(now, wrong.clone());
+        assert_eq!(session.codes(), [451], "{wrong:?}");
+    }
 }
 
 #[test]

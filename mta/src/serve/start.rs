@@ -1,0 +1,164 @@
+//! Starting: check, bind, load, then serve. Where a step fails nothing is left running.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use paquebot_mta_api::config::{self, Config};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::{
+    CurrentTls, ServeError, Server, Stop,
+    background::{DirectoryLoader, follow_certificate, follow_directory},
+    check,
+    listening::{Listening, Served},
+};
+use crate::{
+    admin::{
+        health::Health,
+        http,
+        metrics::{Metrics, SharedMetrics},
+    },
+    deliver,
+    directory::Directory,
+    dns::Resolver,
+    login::Logins,
+    net::{
+        listener::{Bound, bind},
+        tls::Certificates,
+    },
+    queue::{
+        self,
+        engine::{Deps, EngineHandle},
+    },
+    sign::Signers,
+    smtp::context::{Context, FirstAttempts, Parts, Settings, Shared},
+    store::{Accept, Clock, Incarnation, SealKey, Sqlite, Store, StoreError},
+    verify::Verifier,
+};
+
+/// The queue's engine.
+pub(super) type Engine = EngineHandle;
+
+impl FirstAttempts for EngineHandle {
+    fn holder(&self) -> Option<Incarnation> {
+        EngineHandle::holder(self)
+    }
+    fn submit(&self, accept: Accept) {
+        EngineHandle::submit(self, accept);
+    }
+    fn doubt(&self) {
+        EngineHandle::doubt(self);
+    }
+}
+
+/// What is bound before anything is served.
+struct Bindings {
+    listeners: Vec<Bound>,
+    metrics: Option<TcpListener>,
+    socket: Option<UnixListener>,
+}
+
+pub(super) async fn start(config: Config) -> Result<Server, ServeError> {
+    check::check(&config)?;
+    let config::Store::Sqlite { directory, seal_key } = config.store.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        Ok::<_, StoreError>(Sqlite::open(&directory, SealKey::load_or_make(&seal_key)?)?)
+    });
+    let (sqlite, blobs) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    start_on(config, Store::new(sqlite, blobs)).await
+}
+
+pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, ServeError> {
+    check::check(&config)?;
+    let tls = CurrentTls::default();
+    if let Some(files) = &config.tls {
+        tls.set(Some(Arc::new(Certificates::load(files)?)));
+    }
+    let tls = Arc::new(tls);
+    let bindings = bind_all(&config).await?;
+    let metrics_address = bindings.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    let metrics: SharedMetrics = Arc::new(Metrics::new()?);
+    let directory = Arc::new(Directory::default());
+    let loader = DirectoryLoader::new(store.clone(), directory.clone());
+    loader.load().await?;
+    let health = Health::new(store.clone(), directory.clone(), metrics.clone());
+    let stop = Stop::default();
+    store.observe(metrics.clone());
+    let (context, engine) = context(&config, store, directory, metrics)?;
+    let served = Served { smtp: context.clone(), tls: tls.clone() };
+    let listening = Listening::start(config, bindings.listeners, served, &stop);
+    health.set_listening(true);
+    let closing = &stop.background;
+    stop.tasks.spawn(follow_directory(loader.clone(), closing.clone()));
+    stop.tasks.spawn(follow_certificate(tls.clone(), closing.clone()));
+    if let Some(listener) = bindings.metrics {
+        let routes = http::metrics_routes(health.clone());
+        stop.tasks.spawn(http::serve_metrics(listener, routes, stop.tasks.clone(), closing.clone()));
+    }
+    if let Some(listener) = bindings.socket {
+        let routes = http::people_routes(context.store.clone());
+        stop.tasks.spawn(http::serve_socket(listener, routes, stop.tasks.clone(), closing.clone()));
+    }
+    Ok(Server { context, health, tls, listening: listening.into(), directory: loader, engine, stop, metrics_address })
+}
+
+async fn bind_all(config: &Config) -> Result<Bindings, ServeError> {
+    let mut listeners = Vec::new();
+    for listener in &config.listeners {
+        listeners.push(bind(listener).await?);
+    }
+    let metrics = match config.metrics {
+        Some(address) => Some(http::bind_metrics(address).await?),
+        None => None,
+    };
+    let socket = match &config.admin_socket {
+        Some(path) => Some(http::bind_socket(path).await?),
+        None => None,
+    };
+    Ok(Bindings { listeners, metrics, socket })
+}
+
+fn context(
+    config: &Config,
+    store: Store,
+    directory: Arc<Directory>,
+    metrics: SharedMetrics,
+) -> Result<(Shared, Engine), ServeError> {
+    let resolver = Resolver::new(&config.resolvers)?;
+    let secret = salt_secret(&config.store)?;
+    let logins = Logins::new(directory.clone(), metrics.clone(), config.limits.failed_logins, &secret);
+    let signers = Arc::new(Signers::default());
+    let remote = deliver::remote::Smtp::new(config, resolver.clone()).map_err(ServeError::ClientTls)?;
+    let engine = queue::engine::Engine::start(Deps {
+        store: store.clone(),
+        directory: directory.clone(),
+        remote: Arc::new(remote),
+        signers: signers.clone(),
+        metrics: metrics.clone(),
+        clock: Clock::system(),
+        hostname: config.hostname.clone(),
+        delivery: config.delivery.clone(),
+        first_attempts: config.limits.first_attempts,
+    });
+    let parts = Parts {
+        store,
+        directory,
+        logins: Arc::new(logins),
+        verifier: Verifier::new(resolver, config.hostname.clone()),
+        signers,
+        queue: Arc::new(engine.clone()),
+        metrics,
+    };
+    let settings = Settings { hostname: config.hostname.clone(), limits: config.limits.clone() };
+    Ok((Arc::new(Context::new(parts, settings)), engine))
+}
+
+/// For the salts of names that nobody has: secret, and the same after a restart, or the salts would tell.
+fn salt_secret(store: &config::Store) -> Result<Vec<u8>, ServeError> {
+    let config::Store::Sqlite { seal_key, .. } = store;
+    let key = std::fs::read(seal_key).map_err(|error| {
+        StoreError::Unavailable(format!("the seal key {} cannot be read: {error}", seal_key.display()))
+    })?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    Ok(hmac::sign(&key, b"salts of unknown names").as_ref().to_vec())
+}

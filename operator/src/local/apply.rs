@@ -1,0 +1,267 @@
+//! Applies resources to a data directory and a running MTA: all of it, or nothing and a reason.
+//!
+//! Preparing reads and makes keys and passwords; it may take long, so it never runs on the runtime's threads.
+//! Only what differs from the store is written, only what is not declared any more is deleted.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use paquebot_mta::{
+    serve::{ServeError, Server},
+    store::{DirectoryChange, DirectorySet, Store, StoreError},
+};
+use paquebot_mta_api::{
+    address::{Address, Domain},
+    config::Config,
+    directory::{Entry, LoginKeys, Value},
+};
+
+use super::{
+    certificate::{self, Certificate},
+    data::{DataDir, DataError},
+    dkim,
+    passwords::{Passwords, login_keys},
+    plan::{self, PlanError},
+    settings::Settings,
+};
+use crate::{
+    dns::Record,
+    load::{self, Problem, Resources},
+};
+
+/// Local mode has one writer, which the lock on the data directory ensures.
+const EPOCH: u64 = 1;
+
+/// Why nothing was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The YAML.
+    #[error("{}", crate::cli::output::listed(.0).trim_end())]
+    Invalid(Vec<Problem>),
+    /// The resources together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The store.
+    #[error("{0}; free space or mend the disk of the data directory, then try again")]
+    Store(#[from] StoreError),
+    /// The MTA.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The system gives no random numbers, or a thread died.
+    #[error("{0}: try again, and look for what the system lacks (memory, entropy)")]
+    System(&'static str),
+}
+
+/// Where resources are applied to.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// YAML files and folders.
+    pub files: Vec<PathBuf>,
+    /// The data directory.
+    pub data: Arc<DataDir>,
+    /// What no resource says.
+    pub settings: Settings,
+    /// Where it listens.
+    pub address: IpAddr,
+    passwords: Arc<Mutex<Passwords>>,
+}
+
+/// All that follows from the resources, ready to be applied.
+#[derive(Debug)]
+pub struct Prepared {
+    /// For the MTA.
+    pub config: Config,
+    /// For the directory.
+    pub entries: Vec<Entry>,
+    /// To publish, by domain.
+    pub records: Vec<(Domain, Vec<Record>)>,
+    /// Who logs in.
+    pub addresses: Vec<Address>,
+    /// What is served.
+    pub certificate: Certificate,
+    /// What local mode leaves out.
+    pub left_out: Vec<String>,
+}
+
+/// What changed in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// Entries put, new or replaced.
+    pub put: usize,
+    /// Entries deleted.
+    pub deleted: usize,
+}
+
+impl Target {
+    /// A target in this data directory.
+    pub fn new(
+        files: Vec<PathBuf>,
+        data: Arc<DataDir>,
+        settings: Settings,
+        address: IpAddr,
+    ) -> Result<Self, DataError> {
+        let passwords = Arc::new(Mutex::new(Passwords::open(&data)?));
+        Ok(Self { files, data, settings, address, passwords })
+    }
+
+    /// Reads the YAML and prepares all that follows. `before` is what the store has: keys of passwords that did not
+    /// change are taken from there. `now_us`: microseconds since 1970 UTC.
+    pub async fn prepare(&self, before: DirectorySet, now_us: i64) -> Result<Prepared, ApplyError> {
+        let target = self.clone();
+        let prepared = tokio::task::spawn_blocking(move || target.prepare_now(&before, now_us));
+        prepared.await.map_err(|_| ApplyError::System("preparing ended early"))?
+    }
+
+    fn prepare_now(&self, before: &DirectorySet, now_us: i64) -> Result<Prepared, ApplyError> {
+        let resources = load::load(&self.files).map_err(ApplyError::Invalid)?;
+        let (_, facts) = plan::carrier(&resources)?;
+        let now_seconds = u64::try_from(now_us / 1_000_000).unwrap_or(0);
+        let certificate = certificate::ensure(&self.data, &facts.hostname, &[self.address], now_seconds)?;
+        let make = |it: &load::Loaded<crate::api::MailDomain>| dkim::ensure(&self.data, &it.object, &resources, now_us);
+        let keys = resources.domains.iter().map(make).collect::<Result<Vec<_>, _>>()?;
+        let addresses = plan::addresses(&resources);
+        let logins = self.logins(&resources, &addresses, before)?;
+        Ok(Prepared {
+            config: plan::config(&resources, &self.settings, self.address, &self.data, &certificate)?,
+            entries: plan::entries(&resources, &keys, &|address| logins.get(&address.folded()).cloned()),
+            records: plan::records(&resources, &keys)?,
+            addresses,
+            certificate,
+            left_out: plan::left_out(&resources),
+        })
+    }
+
+    /// The keys of everybody's password; generated passwords are on disk before anything is made of them.
+    fn logins(
+        &self,
+        resources: &Resources,
+        addresses: &[Address],
+        before: &DirectorySet,
+    ) -> Result<BTreeMap<Address, LoginKeys>, ApplyError> {
+        let digest_key = self.data.secret("password-digest.key")?;
+        let known = known_logins(before);
+        let mut passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logins = BTreeMap::new();
+        for address in addresses {
+            let password = match plan::declared_password(resources, address) {
+                Some(declared) => declared,
+                None => passwords.ensure(address)?,
+            };
+            let folded = address.folded();
+            let keys = login_keys(password, &digest_key, known.get(&folded).copied())
+                .map_err(|_| ApplyError::System("no random numbers"))?;
+            logins.insert(folded, keys);
+        }
+        passwords.save()?;
+        Ok(logins)
+    }
+}
+
+fn known_logins(before: &DirectorySet) -> BTreeMap<Address, &LoginKeys> {
+    before
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.value {
+            Value::Mailbox(mailbox) => Some(mailbox.address.folded()).zip(mailbox.login.as_ref()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The difference: what to put, and what to delete. `None`: there is none.
+pub fn difference(before: &DirectorySet, wanted: &[Entry]) -> Option<DirectoryChange> {
+    let have: BTreeMap<String, &Entry> = before.entries.iter().map(|entry| (entry.value.key(), entry)).collect();
+    let want: BTreeMap<String, &Entry> = wanted.iter().map(|entry| (entry.value.key(), entry)).collect();
+    let put: Vec<Entry> =
+        want.iter().filter(|(key, entry)| have.get(*key) != Some(entry)).map(|(_, entry)| (*entry).clone()).collect();
+    let delete: Vec<String> = have.into_keys().filter(|key| !want.contains_key(key)).collect();
+    // A store that never had a directory is not ready, so its first one is written even if it is empty.
+    let same = put.is_empty() && delete.is_empty() && before.revision > 0;
+    (!same).then_some(DirectoryChange { epoch: EPOCH, put, delete })
+}
+
+/// Writes the difference to the store; all of it or nothing.
+pub async fn write(store: &Store, before: &DirectorySet, wanted: &[Entry]) -> Result<Changed, StoreError> {
+    let Some(change) = difference(before, wanted) else { return Ok(Changed::default()) };
+    let changed = Changed { put: change.put.len(), deleted: change.delete.len() };
+    store.change_directory(change).await?;
+    Ok(changed)
+}
+
+/// Applies the YAML as it is now to a running server. On an error the running state is what it was.
+pub async fn again(
+    target: &Target,
+    server: &Server,
+    running: &Config,
+    now_us: i64,
+) -> Result<(Prepared, Changed), ApplyError> {
+    let before = server.store().directory().await?;
+    let prepared = target.prepare(before.clone(), now_us).await?;
+    let other = prepared.config != *running;
+    if other {
+        server.reload(prepared.config.clone()).await?;
+    }
+    let written = write(server.store(), &before, &prepared.entries).await;
+    match written {
+        Ok(changed) => {
+            server.directory_changed().await?;
+            Ok((prepared, changed))
+        }
+        Err(error) => {
+            if other {
+                server.reload(running.clone()).await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paquebot_mta_api::directory::{AliasEntry, DomainEntry};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn domain(name: &str) -> Entry {
+        let value = Value::Domain(DomainEntry { domain: name.parse().unwrap(), id: Uuid::nil(), catch_all: None });
+        Entry { owner: Uuid::nil(), value }
+    }
+
+    fn alias(name: &str, to: &str) -> Entry {
+        let value = Value::Alias(AliasEntry { address: name.parse().unwrap(), to: vec![to.parse().unwrap()] });
+        Entry { owner: Uuid::nil(), value }
+    }
+
+    #[test]
+    fn only_what_differs() {
+        let before = DirectorySet {
+            revision: 3,
+            entries: vec![
+                domain("a.example"),
+                alias("x@a.example", "y@a.example"),
+                alias("z@a.example", "y@a.example"),
+            ],
+        };
+        let same: Vec<Entry> = before.entries.iter().rev().cloned().collect();
+        assert_eq!(difference(&before, &same), None);
+        let wanted = [domain("a.example"), alias("x@a.example", "other@a.example"), domain("b.example")];
+        let change = difference(&before, &wanted).unwrap();
+        let put: Vec<_> = change.put.iter().map(|entry| entry.value.key()).collect();
+        assert_eq!(put, ["alias/x@a.example", "domain/b.example"]);
+        assert_eq!(change.delete, ["alias/z@a.example"]);
+    }
+
+    #[test]
+    fn a_new_store_gets_a_first_revision() {
+        let none = DirectorySet { revision: 0, entries: vec![] };
+        assert!(difference(&none, &[]).is_some());
+    }
+}

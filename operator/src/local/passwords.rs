@@ -1,0 +1,174 @@
+//! Passwords in local mode: generated ones in a file that only its owner reads, and the keys kept of a password.
+//!
+//! A password is never logged and never shown; what the MTA gets are SCRAM keys, derived once a password.
+
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
+
+use aws_lc_rs::{digest, hmac, pbkdf2, rand};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use paquebot_mta_api::{address::Address, directory::LoginKeys};
+use unicode_normalization::UnicodeNormalization;
+
+use super::data::{self, DataDir, DataError};
+
+/// Characters of a generated password: 32 of them, none that look alike, so that each is 5 bits.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// Characters of a generated password: 125 bits.
+const PASSWORD_CHARACTERS: usize = 25;
+/// A hyphen after so many, for those who type it.
+const GROUP_CHARACTERS: usize = 5;
+/// RFC 7677 §4: 4096 at least. A generated password needs no more; those of people are throttled.
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+const SALT_OCTETS: usize = 16;
+const HEAD: &str = "# Passwords that `paquebot up` generated. Each mailbox logs in with its address.\n";
+
+/// The generated passwords, as the file has them.
+#[derive(Debug)]
+pub struct Passwords {
+    path: PathBuf,
+    known: BTreeMap<String, String>,
+    changed: bool,
+}
+
+impl Passwords {
+    /// Reads the file; where there is none, there are no passwords yet.
+    pub fn open(data: &DataDir) -> Result<Self, DataError> {
+        let path = data.passwords();
+        let known = match data::read(&path)? {
+            // The parser's own words would show the line, and the line a password.
+            Some(octets) => serde_yaml::from_slice::<Option<_>>(&octets)
+                .map_err(|_| DataError::broken(&path, "it must have lines of the form `address: password`"))?
+                .unwrap_or_default(),
+            None => BTreeMap::new(),
+        };
+        Ok(Self { path, known, changed: false })
+    }
+
+    /// The password generated for this mailbox, made at the first call. Not on disk before [`Passwords::save`].
+    pub fn ensure(&mut self, address: &Address) -> Result<&str, DataError> {
+        let key = address.folded().to_string();
+        if !self.known.contains_key(&key) {
+            let made = generate().map_err(|_| DataError::broken(&self.path, "no random numbers from the system"))?;
+            self.known.insert(key.clone(), made);
+            self.changed = true;
+        }
+        Ok(self.known.get(&key).map_or("", String::as_str))
+    }
+
+    /// Writes the file where something was generated.
+    pub fn save(&mut self) -> Result<(), DataError> {
+        if self.changed {
+            let text = serde_yaml::to_string(&self.known).map_err(|error| DataError::broken(&self.path, error))?;
+            data::write(&self.path, format!("{HEAD}{text}").as_bytes())?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+}
+
+fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
+    let mut octets = [0; PASSWORD_CHARACTERS];
+    rand::fill(&mut octets)?;
+    let mut password = String::new();
+    for (index, octet) in octets.into_iter().enumerate() {
+        if index > 0 && index % GROUP_CHARACTERS == 0 {
+            password.push('-');
+        }
+        password.push(ALPHABET.get(usize::from(octet % 32)).copied().map_or('x', char::from));
+    }
+    Ok(password)
+}
+
+/// The keys of a password. Where `before` is of the same password, it stays: nothing is derived again.
+/// `digest_key` is this data directory's own, so that the digest says nothing elsewhere.
+pub fn login_keys(
+    password: &str,
+    digest_key: &[u8; 32],
+    before: Option<&LoginKeys>,
+) -> Result<LoginKeys, aws_lc_rs::error::Unspecified> {
+    // RFC 4013 as far as passwords that people type need it: compatibility forms are one.
+    let prepared: String = password.nfkc().collect();
+    let password_digest = STANDARD.encode(mac(digest_key, prepared.as_bytes()));
+    if let Some(before) = before
+        && before.password_digest == password_digest
+        && before.iterations >= ITERATIONS.get()
+    {
+        return Ok(before.clone());
+    }
+    let mut salt = [0; SALT_OCTETS];
+    rand::fill(&mut salt)?;
+    Ok(derive(prepared.as_bytes(), &salt, password_digest))
+}
+
+/// RFC 5802 §3.
+fn derive(password: &[u8], salt: &[u8], password_digest: String) -> LoginKeys {
+    let mut salted = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, salt, password, &mut salted);
+    let client_key = mac(&salted, b"Client Key");
+    LoginKeys {
+        salt: STANDARD.encode(salt),
+        iterations: ITERATIONS.get(),
+        stored_key: STANDARD.encode(digest::digest(&digest::SHA256, client_key.as_ref())),
+        server_key: STANDARD.encode(mac(&salted, b"Server Key")),
+        password_digest,
+    }
+}
+
+fn mac(key: &[u8], octets: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8; 32] = &[7; 32];
+
+    #[test]
+    fn generated_once_and_kept() {
+        let base = tempfile::tempdir().unwrap();
+        let data = DataDir::open(base.path()).unwrap();
+        let alice: Address = "Alice@example.com".parse().unwrap();
+        let mut passwords = Passwords::open(&data).unwrap();
+        let made = passwords.ensure(&alice).unwrap().to_owned();
+        assert_eq!(made.len(), 29);
+        assert_ne!(made, passwords.ensure(&"bob@example.com".parse().unwrap()).unwrap());
+        passwords.save().unwrap();
+        let mut again = Passwords::open(&data).unwrap();
+        assert_eq!(again.ensure(&"alice@example.com".parse().unwrap()).unwrap(), made);
+        assert!(!again.changed);
+    }
+
+    #[test]
+    fn a_broken_file_is_not_shown_and_not_replaced() {
+        let base = tempfile::tempdir().unwrap();
+        let data = DataDir::open(base.path()).unwrap();
+        std::fs::write(data.passwords(), "alice@example.com: {secret-word\n").unwrap();
+        let fault = Passwords::open(&data).unwrap_err().to_string();
+        assert!(fault.contains("passwords") && !fault.contains("secret-word"), "{fault}");
+    }
+
+    #[test]
+    fn derived_once_a_password() {
+        let first = login_keys("secret", KEY, None).unwrap();
+        assert_eq!(login_keys("secret", KEY, Some(&first)).unwrap(), first);
+        let other = login_keys("other", KEY, Some(&first)).unwrap();
+        assert_ne!((&other.salt, &other.stored_key), (&first.salt, &first.stored_key));
+        assert_ne!(login_keys("secret", &[8; 32], Some(&first)).unwrap().password_digest, first.password_digest);
+        // "ﬁ" is "fi".
+        let plain = login_keys("fine", KEY, None).unwrap();
+        assert_eq!(login_keys("\u{fb01}ne", KEY, Some(&plain)).unwrap(), plain);
+    }
+
+    /// RFC 7677 §3: the example's server signature comes out of these keys.
+    #[test]
+    fn the_rfcs_own_example() {
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let keys = derive(b"pencil", &salt, String::new());
+        let said = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
+            r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
+            c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let server_key = STANDARD.decode(&keys.server_key).unwrap();
+        assert_eq!(STANDARD.encode(mac(&server_key, said.as_bytes())), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    }
+}

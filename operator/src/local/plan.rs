@@ -1,0 +1,137 @@
+//! What local mode makes of the resources: one process that carries all domains. Pure.
+//!
+//! The same functions as in a cluster say what follows; here it is only said where it runs, and what is left out.
+
+use std::net::{IpAddr, SocketAddr};
+
+use kube::ResourceExt;
+use paquebot_mta_api::{
+    address::{Address, Domain},
+    config::{Config, Store, Tls},
+    directory::{Entry, LoginKeys},
+};
+
+use super::{certificate::Certificate, data::DataDir, settings::Settings};
+use crate::{
+    api::{MailServer, Mailbox},
+    cli::inputs::first_domain,
+    dns::Record,
+    domain::{self, keys::KeyPair},
+    load::Resources,
+    server::{self, Facts, Process},
+};
+
+/// What the resources lack to be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No domain.
+    #[error(
+        "no MailDomain is declared: add one, {{apiVersion: paquebot.dev/v1alpha1, kind: MailDomain, metadata: {{name: example.com}}}}"
+    )]
+    NoDomain,
+    /// No server that could have a name.
+    #[error("{0} has no server with a host name: give its MailServer spec.hostname")]
+    NoServer(String),
+}
+
+/// The one server that local mode runs: that of the first domain; with what the world sees of it.
+pub fn carrier(resources: &Resources) -> Result<(&MailServer, Facts), PlanError> {
+    let first = resources.domains.first().ok_or(PlanError::NoDomain)?;
+    let none = || PlanError::NoServer(first.object.name_any());
+    let server = resources.server(&first.object).ok_or_else(none)?;
+    let named = first_domain(resources, server).ok_or_else(none)?;
+    Ok((server, server::facts(server, &named).ok_or_else(none)?))
+}
+
+/// The MTA's configuration on this address.
+pub fn config(
+    resources: &Resources,
+    settings: &Settings,
+    address: IpAddr,
+    data: &DataDir,
+    certificate: &Certificate,
+) -> Result<Config, PlanError> {
+    let (server, facts) = carrier(resources)?;
+    let process = Process {
+        listeners: settings.ports.listeners(address),
+        tls: Some(Tls { certificate: certificate.certificate.clone(), key: certificate.key.clone() }),
+        store: Store::Sqlite { directory: data.store(), seal_key: data.seal_key() },
+        metrics: Some(SocketAddr::new(address, settings.ports.metrics)),
+        admin_socket: Some(data.socket()),
+        resolvers: settings.resolvers.clone(),
+        delivery: settings.delivery.clone(),
+    };
+    let mut config = server::config(server, &facts, process);
+    config.limits = settings.limits.clone();
+    Ok(config)
+}
+
+/// The records of all domains, each with its keys.
+pub fn records(resources: &Resources, keys: &[Vec<KeyPair>]) -> Result<Vec<(Domain, Vec<Record>)>, PlanError> {
+    let (_, facts) = carrier(resources)?;
+    let each = resources.domains.iter().zip(keys).filter_map(|(it, keys)| {
+        let public: Vec<_> = keys.iter().map(KeyPair::public_key).collect();
+        Some((domain::name(&it.object)?, domain::records(&it.object, &facts, &public)))
+    });
+    Ok(each.collect())
+}
+
+/// All addresses that log in.
+pub fn addresses(resources: &Resources) -> Vec<Address> {
+    let mailboxes = mailboxes(resources);
+    resources.domains.iter().flat_map(|it| domain::mailbox_addresses(&it.object, &mailboxes)).collect()
+}
+
+/// The directory of all domains, each with its keys.
+pub fn entries(
+    resources: &Resources,
+    keys: &[Vec<KeyPair>],
+    login: &dyn Fn(&Address) -> Option<LoginKeys>,
+) -> Vec<Entry> {
+    let mailboxes = mailboxes(resources);
+    let each = resources.domains.iter().zip(keys);
+    each.flat_map(|(it, keys)| domain::entries(&it.object, &mailboxes, keys, login)).collect()
+}
+
+fn mailboxes(resources: &Resources) -> Vec<&Mailbox> {
+    resources.mailboxes.iter().map(|it| &it.object).collect()
+}
+
+/// The password that the resources give this address, if they do.
+pub fn declared_password<'a>(resources: &'a Resources, address: &Address) -> Option<&'a str> {
+    let folded = address.folded();
+    let mailbox = resources
+        .mailboxes
+        .iter()
+        .map(|it| &it.object)
+        .find(|mailbox| mailbox.spec.address.parse::<Address>().is_ok_and(|it| it.folded() == folded))?;
+    let reference = mailbox.spec.password_secret_ref.as_ref()?;
+    let octets = resources.secret(&mailbox.namespace().unwrap_or_default(), reference)?;
+    // A line end at the end comes from the tool that made the Secret, never from a person.
+    std::str::from_utf8(octets).ok().map(|text| text.trim_end_matches(['\r', '\n']))
+}
+
+/// What the resources ask for and local mode does not have, one sentence each.
+pub fn left_out(resources: &Resources) -> Vec<String> {
+    let Ok((server, facts)) = carrier(resources) else { return Vec::new() };
+    let mut all = Vec::new();
+    let spec = &server.spec;
+    let name = server.name_any();
+    let mut add = |there: bool, what: String| all.extend(there.then_some(what));
+    add(spec.replicas > 1, format!("MailServer {name}: replicas: {}: one process here", spec.replicas));
+    add(spec.store.postgres.is_some(), format!("MailServer {name}: store.postgres: SQLite here"));
+    add(spec.service.is_some(), format!("MailServer {name}: service: no Services here, clients connect directly"));
+    let own_tls = spec.tls.as_ref().is_some_and(|tls| tls.secret_ref.is_some() || tls.issuer_ref.is_some());
+    add(own_tls, format!("MailServer {name}: tls: a self-signed certificate here"));
+    for other in &resources.servers {
+        if other.object.name_any() != name || other.object.namespace() != server.namespace() {
+            let what =
+                format!("MailServer {}: its domains are carried by {} here", other.object.name_any(), facts.hostname);
+            all.push(what);
+        }
+    }
+    for domain in resources.domains.iter().map(|it| &it.object).filter(|it| !it.spec.senders.is_empty()) {
+        all.push(format!("MailDomain {}: senders: no ServiceAccounts here", domain.name_any()));
+    }
+    all
+}

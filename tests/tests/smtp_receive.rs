@@ -1,0 +1,87 @@
+//! Receiving over real sockets into a real store: what is taken, what is refused, what is on disk after `250`.
+
+use paquebot_mta_api::config::Protocol;
+use paquebot_tests::{mta::Mta, zones::Fault};
+
+const LETTER: &str = "From: Ann <ann@sender.example>\r\nTo: bob@example.org\r\nBcc: carol@example.org\r\n\
+    Authentication-Results: mail.example.org; dmarc=pass\r\nMessage-ID: <one@sender.example>\r\nSubject: hello\r\n\r\nDear Bob";
+
+#[tokio::test]
+async fn a_message_from_a_server_is_verified_and_stored() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    let mut talk = mta.connect(Protocol::Smtp).await?;
+    assert!(talk.reply().await?.starts_with("220 mail.example.org"));
+    talk.say("EHLO out.sender.example").await?;
+    let reply = talk.mail("ann@sender.example", "info@example.org", LETTER).await?;
+    assert!(reply.starts_with("250 2.0.0 queued as "), "{reply}");
+    let stored = mta.stored(2, "INBOX").await?.concat();
+    assert!(stored.contains("Return-Path: <ann@sender.example>"), "{stored}");
+    assert!(stored.contains("by mail.example.org"), "{stored}");
+    assert!(stored.contains("spf=pass"), "{stored}");
+    assert!(!stored.contains("Bcc") && !stored.contains("dmarc=pass"), "{stored}");
+    assert!(stored.ends_with("Dear Bob\r\n"), "{stored}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn strangers_are_refused_what_is_not_theirs() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    let mut talk = mta.connect(Protocol::Smtp).await?;
+    talk.reply().await?;
+    talk.say("EHLO out.sender.example").await?;
+    for (from, to, message, refusal) in [
+        ("ann@sender.example", "nobody@example.org", LETTER, "550 5.1.1"),
+        ("ann@sender.example", "x@elsewhere.example", LETTER, "550 5.7.1"),
+        ("ann@sender.example", "full@example.org", LETTER, "452 4.2.2"),
+        ("ann@sender.example", "bob@example.org", "Subject: no From\r\n\r\nx", "550 5.7.1"),
+        ("ann@sender.example", "bob@example.org", "From: a@b.example\r\nFrom: c@d.example\r\n\r\nx", "550 5.7.1"),
+    ] {
+        let reply = talk.mail(from, to, message).await?;
+        assert!(reply.starts_with(refusal), "{from} {to}: {reply}");
+    }
+    let looping = format!("{}{LETTER}", "Received: from a by b; x\r\n".repeat(101));
+    let reply = talk.mail("ann@sender.example", "bob@example.org", &looping).await?;
+    assert!(reply.starts_with("554 5.4.6"), "{reply}");
+    assert_eq!(mta.server()?.store().queue_depth().await?.0, 0, "nothing of it is queued");
+    Ok(())
+}
+
+#[tokio::test]
+async fn users_send_as_themselves_only() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    let mut talk = mta.submit_as("bob@example.org").await?;
+    let by = |from: &str| format!("From: {from}\r\nBcc: hidden@example.org\r\nSubject: x\r\n\r\nhello");
+    for (from, header_from, reply) in [
+        ("bob@example.org", "carol@example.org", "550 5.7.1"),
+        ("carol@example.org", "bob@example.org", "550 5.7.1"),
+        ("bob@elsewhere.example", "bob@example.org", "550 5.7.1"),
+        ("bob+tag@example.org", "info@example.org", "250 2.0.0"),
+    ] {
+        let said = talk.mail(from, "carol@example.org", &by(header_from)).await?;
+        assert!(said.starts_with(reply), "{from} {header_from}: {said}");
+    }
+    let stored = mta.stored(3, "INBOX").await?;
+    assert_eq!(stored.len(), 1);
+    let stored = stored.concat();
+    for part in ["Message-ID: <", "Date: ", "with ESMTPSA", "From: info@example.org"] {
+        assert!(stored.contains(part), "{part}: {stored}");
+    }
+    assert!(!stored.contains("hidden@") && !stored.contains("127.0.0.1"), "{stored}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_submits_without_a_login_or_logs_in_without_tls() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    let mut talk = mta.connect(Protocol::Submission).await?;
+    talk.reply().await?;
+    let offered = talk.say("EHLO client.example").await?;
+    assert!(offered.contains("STARTTLS") && !offered.contains("AUTH"), "{offered}");
+    assert!(talk.say("MAIL FROM:<bob@example.org>").await?.starts_with("530"));
+    assert!(talk.say("STARTTLS").await?.starts_with("220"));
+    let mut talk = mta.secure(talk).await?;
+    let offered = talk.say("EHLO client.example").await?;
+    assert!(offered.contains("AUTH") && !offered.contains("STARTTLS"), "{offered}");
+    assert!(talk.say("MAIL FROM:<bob@example.org>").await?.starts_with("530"));
+    Ok(())
+}
