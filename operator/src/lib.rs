@@ -5,10 +5,12 @@
 //! - [`api`]: the custom resources `MailDomain`, `MailServer`, `Mailbox`: their schema and CEL rules.
 //! - [`load`]: YAML files and folders into resources, with every problem named.
 //!   [`load::load`] gives [`load::Resources`] or all [`load::Problem`]s.
-//! - [`domain`]: what follows from a MailDomain: validation, keys, DNS records, directory entries.
-//! - [`server`]: what follows from a MailServer: validation, the MTA's configuration.
+//! - [`domain`]: what follows from a MailDomain: validation, keys ([`domain::keys::generate`]), DNS records
+//!   ([`domain::records`]), directory entries ([`domain::entries`]).
+//! - [`server`]: what follows from a MailServer: validation, what the world sees of it ([`server::facts`]),
+//!   the MTA's configuration ([`server::config`]).
 //! - [`mailbox`]: what follows from a Mailbox.
-//! - [`dns`]: zone file and table of records.
+//! - [`dns`]: zone file ([`dns::zone_text`]) and table of records.
 //! - [`local`]: local mode, `up` and `demo`: the same pipeline onto a data directory and a process.
 //! - [`cli`]: the command line.
 

@@ -5,7 +5,7 @@ use std::{io, ops::Range};
 use bytes::{Bytes, BytesMut};
 use paquebot_proto::smtp::{
     client::ClientMachine,
-    client_ask::{Answer, Ask},
+    client_ask::{Answer, Ask, Capabilities},
 };
 
 use crate::{message::Message, net::owner::Owner, queue::lane::Lane, store::Store};
@@ -25,17 +25,22 @@ pub enum Progress {
 pub struct Session<'a> {
     lane: &'a mut Lane,
     progress: Progress,
+    capabilities: Capabilities,
 }
 
 impl<'a> Session<'a> {
     /// For jobs of this lane.
     pub fn new(lane: &'a mut Lane) -> Self {
-        Self { lane, progress: Progress::None }
+        Self { lane, progress: Progress::None, capabilities: Capabilities::default() }
     }
 
     /// How far it came.
     pub fn progress(&self) -> Progress {
         self.progress
+    }
+
+    async fn next(&mut self) -> Answer {
+        self.lane.next(&self.capabilities).await.map_or(Answer::Quit, Answer::Send)
     }
 }
 
@@ -44,12 +49,12 @@ impl Owner<ClientMachine> for Session<'_> {
         match ask {
             Ask::Ready(capabilities) => {
                 self.progress = Progress::Ready;
-                self.lane.next(&capabilities).await.map_or(Answer::Quit, Answer::Send)
+                self.capabilities = capabilities;
+                self.next().await
             }
             Ask::Done(outcomes) => {
                 self.lane.done(&outcomes).await;
-                // Any answer will do: the machine asks what is next when it is ready.
-                Answer::Quit
+                self.next().await
             }
             Ask::Failed { reason, reply, outcomes } => {
                 if self.progress == Progress::None {

@@ -139,18 +139,18 @@ impl EngineHandle {
     /// No new attempts; those under way may end within `limit`; then the rows are others' at once.
     pub async fn drain(&self, limit: Duration) {
         let shared = &self.shared;
+        let incarnation = shared.lease.current().incarnation;
         shared.draining.cancel();
         shared.workers.close();
         if tokio::time::timeout(limit, shared.workers.wait()).await.is_err() {
             tracing::warn!("deliveries under way were cut off; they are tried again after the next start");
         }
+        shared.lease.over(incarnation);
         shared.line().clear();
         // What was found is written even now: it is known, and would be done twice otherwise.
         shared.settler.close();
         let _ = tokio::time::timeout(settler::LAST_WRITES_SECONDS_MAX, shared.settler.wait()).await;
         shared.stopped.cancel();
-        let incarnation = shared.lease.current().incarnation;
-        shared.lease.over(incarnation);
         if let Err(error) = shared.store.release(incarnation).await {
             tracing::warn!(%error, "the queue's rows are free only when the lease expires");
         }

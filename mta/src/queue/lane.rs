@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(4);
 pub enum End {
     /// As it should: nothing more for it.
     Finished,
-    /// A kept connection was gone when the next message came: the same host again.
+    /// A kept connection was gone when the next message came, or the host had enough of it: the same host again.
     Stale,
     /// The host's fault: the next host.
     HostFailed,
@@ -91,7 +91,7 @@ impl Lane {
             None if self.ready_now => End::Finished,
             fault => {
                 self.last_failure = fault.or(self.last_failure.take());
-                if stale && self.last_failure.as_ref().is_some_and(|it| it.host.is_none()) {
+                if stale {
                     End::Stale
                 } else if self.ready_now && self.carried.is_none() {
                     End::Finished

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use crate::store::Incarnation;
 
 /// How long the store waits for a silent process before others take over.
-pub const CLAIM_TTL: Duration = Duration::from_secs(9);
+pub const CLAIM_TTL: Duration = Duration::from_secs(30);
 /// How often a process says that it lives.
-pub const BEAT_INTERVAL: Duration = Duration::from_secs(3);
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// No attempt starts later than this after the last good beat: the last third is for those under way.
-pub const START_WITHIN: Duration = Duration::from_secs(6);
+pub const START_WITHIN: Duration = Duration::from_secs(20);
 
 /// The lease of this process.
 #[derive(Debug)]

@@ -209,3 +209,6 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

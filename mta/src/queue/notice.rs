@@ -69,18 +69,18 @@ fn from_domain(
         .unwrap_or_else(|| hostname.clone())
 }
 
-/// Writes a notice; `None` where nobody can be told.
+/// Writes a notice to these [`addressees`]; `None` where there are none.
 pub async fn write(
     writer: &Writer,
     job: &Job,
     kind: Kind,
     reported: &[(&Recipient, &Failure)],
+    recipients: &[NewRecipient],
     now: Micros,
 ) -> Option<Accept> {
     let snapshot = writer.directory.current();
     let sender = job.envelope.reverse_path.as_ref()?;
-    let recipients = addressees(&snapshot, Some(sender));
-    if recipients.is_empty() || reported.is_empty() {
+    if recipients.is_empty() {
         return None;
     }
     let domain = from_domain(&snapshot, sender, reported, &writer.hostname);
@@ -102,7 +102,7 @@ pub async fn write(
         recipients: &reported,
     });
     let message = signed(writer, &snapshot, &domain, id, composed, now).await;
-    Some(accept(message, job, recipients, now))
+    Some(accept(message, job, recipients.to_vec(), now))
 }
 
 async fn signed(

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     deliver::local,
     queue::dsn::Kind,
-    store::{Accept, Attempt, Outcome},
+    store::{Accept, Attempt, NewRecipient, Outcome},
     time::Micros,
 };
 
@@ -130,14 +130,20 @@ impl Plan {
 }
 
 /// The notices that the plan calls for: a message for up to [`super::dsn::RECIPIENTS_MAX`] recipients.
-pub async fn notices(writer: &Writer, settlement: &Settlement, plan: &Plan, now: Micros) -> Vec<Accept> {
+pub async fn notices(
+    writer: &Writer,
+    settlement: &Settlement,
+    plan: &Plan,
+    addressees: &[NewRecipient],
+    now: Micros,
+) -> Vec<Accept> {
     let until = settlement.job.envelope.accepted + std::time::Duration::from_millis(writer.retry.give_up_after_ms);
     let mut notices = Vec::new();
     for (kind, places) in [(Kind::Failed, &plan.failed), (Kind::Delayed { until }, &plan.delayed)] {
         for some in places.chunks(super::dsn::RECIPIENTS_MAX) {
             let reported: Vec<(&Recipient, &Failure)> =
                 some.iter().filter_map(|place| reported(settlement, *place)).collect();
-            notices.extend(notice::write(writer, &settlement.job, kind, &reported, now).await);
+            notices.extend(notice::write(writer, &settlement.job, kind, &reported, addressees, now).await);
         }
     }
     notices

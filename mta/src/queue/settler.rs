@@ -49,22 +49,26 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlem
 
 async fn settle(shared: &Arc<Shared>, settlement: Settlement) {
     let now = shared.clock.now();
-    let snapshot = shared.writer.directory.current();
-    let envelope = &settlement.job.envelope;
-    let has_sender = !notice::addressees(&snapshot, envelope.reverse_path.as_ref()).is_empty();
-    let mut plan = settle::plan(&settlement, has_sender, &shared.writer.retry, now, Dice::thrown());
+    let addressees = if settlement.found.iter().all(|found| matches!(found, Found::Accepted(_))) {
+        Vec::new()
+    } else {
+        let snapshot = shared.writer.directory.current();
+        notice::addressees(&snapshot, settlement.job.envelope.reverse_path.as_ref())
+    };
+    let mut plan = settle::plan(&settlement, !addressees.is_empty(), &shared.writer.retry, now, Dice::thrown());
     if !plan.failed.is_empty() || !plan.delayed.is_empty() {
         plan.attempt.events.extend(settle::warned_events(&settlement, &plan, now));
-        plan.attempt.notices = settle::notices(&shared.writer, &settlement, &plan, now).await;
+        plan.attempt.notices = settle::notices(&shared.writer, &settlement, &plan, &addressees, now).await;
     }
     let holder = settlement.job.holder;
     for notice in &mut plan.attempt.notices {
         notice.holder = (shared.lease.holder() == Some(holder) && shared.budget.room() > 0).then_some(holder);
     }
     let deferred = plan.attempt.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Deferred { .. }));
-    if write(shared, plan.attempt.clone()).await {
-        count(shared, &settlement, &plan);
-        for notice in plan.attempt.notices {
+    let notices = plan.attempt.notices.clone();
+    if write(shared, plan.attempt).await {
+        count(shared, &settlement, &plan.counts);
+        for notice in notices {
             shared.submit(notice);
         }
         if deferred {
@@ -100,10 +104,10 @@ async fn happened(shared: &Shared, attempt: &Attempt) -> bool {
     }
 }
 
-fn count(shared: &Shared, settlement: &Settlement, plan: &settle::Plan) {
+fn count(shared: &Shared, settlement: &Settlement, counts: &[&'static str]) {
     let metrics = &shared.metrics;
     let group = settlement.host.as_deref().map_or(destination::LOCAL, destination::group);
-    for (found, count) in settlement.found.iter().zip(&plan.counts) {
+    for (found, count) in settlement.found.iter().zip(counts) {
         let class = match found {
             Found::Accepted(_) => "2xx",
             Found::Failed(failure) if failure.host.is_none() => "none",

@@ -93,7 +93,8 @@ async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super:
         fail(shared, job, &failure, Some(words.clone())).await;
     }
     if !lane.has_been_ready() {
-        let rest = Duration::from_millis(shared.writer.retry.first_ms).min(REST_MAX);
+        // Shorter than any pause, so that a message that comes back finds the door open.
+        let rest = Duration::from_millis(shared.writer.retry.first_ms / 2).min(REST_MAX);
         shared.line().close(destination, Instant::now() + rest, failure.clone());
         fail_all(shared, destination, &failure, Some(words)).await;
     }

@@ -1,5 +1,7 @@
 //! `MailDomain`: a domain whose mail Paquebot carries. Its owner's.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns share their type")]
+
 use kube::CustomResource;
 use paquebot_mta_api::directory::KeyAlgorithm;
 use schemars::JsonSchema;

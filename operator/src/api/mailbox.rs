@@ -1,5 +1,7 @@
 //! `Mailbox`: a person's. It lives in its MailDomain's namespace.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns share their type")]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

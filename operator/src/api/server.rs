@@ -1,5 +1,7 @@
 //! `MailServer`: the servers that carry mail. The platform team's.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns share their type")]
+
 use std::collections::BTreeMap;
 
 use kube::CustomResource;

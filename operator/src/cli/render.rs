@@ -125,3 +125,104 @@ fn shown(entry: &Entry, mailboxes: &[&Mailbox]) -> Value {
     }
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::{
+        api::domain::{Algorithm, DkimKey},
+        cli::dns as dns_command,
+    };
+
+    #[derive(Parser)]
+    enum Line {
+        Render(Args),
+        Dns(dns_command::Args),
+    }
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(octets)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Runs a command: its result and its notes, or why it failed.
+    async fn run_line(format: Format, line: &[&str]) -> Result<(String, String), Failure> {
+        let (result, notes) = (Sink::default(), Sink::default());
+        let mut out = Output::to(format, result.clone(), notes.clone());
+        match Line::parse_from([&["paquebot"], line].concat()) {
+            Line::Render(args) => run(args, &mut out).await?,
+            Line::Dns(args) => dns_command::run(args, &mut out).await?,
+        }
+        out.flush()?;
+        Ok((result.text(), notes.text()))
+    }
+
+    const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+
+    #[tokio::test]
+    async fn examples_without_secrets() {
+        for format in [Format::Human, Format::Json, Format::Yaml] {
+            let (text, _) = run_line(format, &["render", "-f", EXAMPLES]).await.unwrap();
+            assert!(text.contains("alice@shop.example") && !text.contains("only-an-example"), "{text}");
+        }
+        let (json, _) = run_line(Format::Json, &["render", "-f", EXAMPLES]).await.unwrap();
+        let value: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["domains"].as_array().unwrap().len(), 2);
+        insta::assert_snapshot!(run_line(Format::Human, &["render", "-f", EXAMPLES]).await.unwrap().0);
+    }
+
+    #[tokio::test]
+    async fn keys_of_a_data_directory() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("dkim/example.com");
+        std::fs::create_dir_all(&folder).unwrap();
+        let key = domain::keys::generate("s", &DkimKey { algorithm: Algorithm::Ed25519, bits: None }).unwrap();
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let private = STANDARD.encode(&key.private_key.0);
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{private}\n-----END PRIVATE KEY-----\n");
+        std::fs::write(folder.join("20261123-ed25519.pem"), pem).unwrap();
+        let file = format!("{EXAMPLES}/mail.yaml");
+        let data = data.path().to_string_lossy().into_owned();
+        for line in [["render", "-f", &file, "--data", &data], ["dns", "-f", &file, "--data", &data]] {
+            let (text, notes) = run_line(Format::Human, &line).await.unwrap();
+            assert!(text.contains(&format!("p={}", key.public)), "{text}");
+            assert!(!text.contains(&private[..30]) && !notes.contains("ed25519"), "{text}{notes}");
+            assert!(notes.contains("no DKIM record for rsa"), "{notes}");
+        }
+        std::fs::write(folder.join("broken.pem"), "x").unwrap();
+        let fault = run_line(Format::Human, &["dns", "-f", &file, "--data", &data]).await.unwrap_err();
+        assert!(fault.to_string().contains("broken.pem: this is not a private key"), "{fault}");
+        assert_eq!(fault.exit_code(), 1);
+    }
+
+    #[tokio::test]
+    async fn wrong_use() {
+        let fault = run_line(Format::Human, &["dns", "-f", EXAMPLES, "example.net"]).await.unwrap_err();
+        assert_eq!(fault.exit_code(), 2);
+        assert!(fault.to_string().contains("example.com, shop.example"), "{fault}");
+        let fault = run_line(Format::Human, &["render", "-f", "/absent"]).await.unwrap_err();
+        assert_eq!(fault.exit_code(), 2);
+        let fault = run_line(Format::Human, &["dns", "-f", EXAMPLES, "--data", "/absent"]).await.unwrap_err();
+        assert!(fault.to_string().contains("is no data directory"), "{fault}");
+    }
+}

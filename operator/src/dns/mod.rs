@@ -105,3 +105,6 @@ pub fn txt_pieces(text: &str) -> Vec<&str> {
         rest = after;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::spf;
 use crate::{
     api::{
         MailDomain,
-        domain::{Dmarc, DmarcPolicy},
+        domain::{Dmarc, DmarcPolicy, Spf},
     },
     dns::{Data, Record},
     server::Facts,
@@ -42,6 +42,13 @@ pub fn records(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<R
     records.extend(addresses(&name, server));
     if let Some(text) = spf::text(&spec.spf, &server.egress) {
         records.push(ours("spf", name.to_string(), Data::Txt(text)));
+    }
+    // Bounces have no sender: receivers check the name in EHLO instead (RFC 7208 §2.4).
+    if let Some(text) = spf::text(&Spf::default(), &server.egress)
+        && server.hostname != name
+        && is_within(&server.hostname, &name)
+    {
+        records.push(ours("spf/host", server.hostname.to_string(), Data::Txt(text)));
     }
     records.extend(keys.iter().map(|key| dkim(&name, key)));
     records.push(ours("dmarc", format!("_dmarc.{name}"), Data::Txt(dmarc(&spec.dmarc))));

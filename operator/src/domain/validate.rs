@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use paquebot_mta_api::address::{Address, Domain};
+use paquebot_mta_api::address::{Address, DOMAIN_OCTETS_MAX, Domain};
 
 use super::spf;
 use crate::{
@@ -18,6 +18,18 @@ use crate::{
 
 /// The shortest rotation: a key must be seen by every resolver before it signs and long after.
 const ROTATION_HOURS_MIN: u64 = 24;
+
+/// Octets of `20261123-ed25519._domainkey.` before the domain: the longest name that is made.
+const KEY_PREFIX_OCTETS: usize = 28;
+
+/// What an edit may not do: the schema's transition rules once more.
+pub fn change(old: &MailDomain, new: &MailDomain) -> Vec<Finding> {
+    if old.spec.server_ref == new.spec.server_ref {
+        return Vec::new();
+    }
+    let message = "serverRef cannot be changed, because the mail stays on its server: delete the MailDomain and make it again with the other serverRef";
+    vec![("spec.serverRef".to_owned(), message.to_owned())]
+}
 
 /// What is wrong with it by itself.
 pub fn validate(domain: &MailDomain) -> Vec<Finding> {
@@ -35,6 +47,9 @@ pub fn validate(domain: &MailDomain) -> Vec<Finding> {
             return findings;
         }
     };
+    for (path, message) in too_long(domain, &name) {
+        report(path, message);
+    }
     for (index, key) in domain.spec.dkim.keys.iter().enumerate() {
         if key.algorithm != Algorithm::Rsa && key.bits.is_some() {
             report(
@@ -78,6 +93,38 @@ pub fn validate(domain: &MailDomain) -> Vec<Finding> {
                 format!("spec.dns.verification.resolvers[{index}]"),
                 format!("{resolver:?} is not an address: write it as 192.0.2.53"),
             );
+        }
+    }
+    findings
+}
+
+/// Names of records that would not fit into the DNS (RFC 1035 §2.3.4).
+fn too_long(domain: &MailDomain, name: &Domain) -> Vec<Finding> {
+    let octets = name.as_str().len();
+    let mut findings = Vec::new();
+    if octets + KEY_PREFIX_OCTETS > DOMAIN_OCTETS_MAX {
+        let most = DOMAIN_OCTETS_MAX - KEY_PREFIX_OCTETS;
+        let message = format!(
+            "has {octets} characters, and the names of its DKIM records would not fit into the DNS: use at most {most}"
+        );
+        findings.push(("metadata.name".to_owned(), message));
+    }
+    for (index, key) in domain.spec.dkim.imported.iter().enumerate() {
+        if octets + key.selector.len() + "._domainkey.".len() > DOMAIN_OCTETS_MAX {
+            let path = format!("spec.dkim.imported[{index}].selector");
+            findings.push((path, "makes a name that does not fit into the DNS: use a shorter selector".to_owned()));
+        }
+    }
+    for (tag, uris) in [("rua", &domain.spec.dmarc.rua), ("ruf", &domain.spec.dmarc.ruf)] {
+        for (index, uri) in uris.iter().enumerate() {
+            let target = uri.rsplit_once('@').map_or(0, |(_, target)| target.len());
+            if octets + target + "._report._dmarc.".len() > DOMAIN_OCTETS_MAX {
+                let path = format!("spec.dmarc.{tag}[{index}]");
+                findings.push((
+                    path,
+                    "needs a permission whose name does not fit into the DNS: use a shorter domain".to_owned(),
+                ));
+            }
         }
     }
     findings
@@ -154,4 +201,32 @@ fn bad_senders(domain: &MailDomain, name: &Domain) -> Vec<Finding> {
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::MailDomainSpec;
+
+    #[test]
+    fn a_server_is_for_life() {
+        let old = MailDomain::new("example.com", MailDomainSpec::default());
+        let mut new = old.clone();
+        assert_eq!(change(&old, &new), []);
+        new.spec.server_ref.name = "other".to_owned();
+        assert!(change(&old, &new)[0].1.contains("cannot be changed"));
+    }
+
+    #[test]
+    fn names_fit_into_the_dns() {
+        let label = "x".repeat(56);
+        let fits = format!("{label}.{label}.{label}.{}", "y".repeat(54));
+        assert_eq!(fits.len(), DOMAIN_OCTETS_MAX - KEY_PREFIX_OCTETS);
+        assert_eq!(validate(&MailDomain::new(&fits, MailDomainSpec::default())), []);
+        let found = validate(&MailDomain::new(&format!("{fits}z"), MailDomainSpec::default()));
+        assert!(found[0].1.contains("use at most 225"), "{found:?}");
+        let mut reports = MailDomain::new(&fits, MailDomainSpec::default());
+        reports.spec.dmarc.rua = vec!["mailto:d@reports.example".to_owned()];
+        assert_eq!(validate(&reports)[0].0, "spec.dmarc.rua[0]");
+    }
 }

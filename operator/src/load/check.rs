@@ -226,7 +226,7 @@ fn targets(resources: &Resources) -> Vec<Problem> {
             }
             for (at, target) in alias.to.iter().enumerate() {
                 let path = format!("spec.aliases[{index}].to[{at}]");
-                problems.extend(names.missing(target).map(|message| Problem::new(&it.source, path, message)));
+                problems.extend(names.missing(target, true).map(|message| Problem::new(&it.source, path, message)));
             }
             if let Ok(address) = Address::new(&alias.name, name.clone())
                 && names.loops(&address.folded())
@@ -236,7 +236,8 @@ fn targets(resources: &Resources) -> Vec<Problem> {
             }
         }
         if let Some(target) = &it.object.spec.catch_all {
-            problems.extend(names.missing(target).map(|message| Problem::new(&it.source, "spec.catchAll", message)));
+            problems
+                .extend(names.missing(target, false).map(|message| Problem::new(&it.source, "spec.catchAll", message)));
         }
     }
     problems
@@ -281,20 +282,24 @@ impl Names {
         names
     }
 
-    fn missing(&self, target: &str) -> Option<String> {
+    /// Why nobody gets the target's mail. A catch-all cannot be caught by a catch-all.
+    fn missing(&self, target: &str, by_catch_all: bool) -> Option<String> {
         let address = target.parse::<Address>().ok()?.folded();
         let plain =
             address.local().split_once('+').and_then(|(user, _)| Address::new(user, address.domain().clone()).ok());
         let known = |it: &Address| self.mailboxes.contains(it) || self.aliases.contains_key(it);
         let fine = !self.domains.contains(address.domain())
-            || self.with_catch_all.contains(address.domain())
+            || (by_catch_all && self.with_catch_all.contains(address.domain()))
             || known(&address)
             || plain.is_some_and(|plain| known(&plain));
         if fine {
             return None;
         }
-        let all: Vec<String> = self.mailboxes.iter().chain(self.aliases.keys()).map(Address::to_string).collect();
-        let near = super::near::nearest(&address.to_string(), all.iter().map(String::as_str)).map(str::to_owned);
+        let here = |it: &&Address| it.domain() == address.domain();
+        let mut locals: Vec<&str> =
+            self.mailboxes.iter().chain(self.aliases.keys()).filter(here).map(Address::local).collect();
+        locals.sort_unstable();
+        let near = super::near::nearest(address.local(), locals).map(|local| format!("{local}@{}", address.domain()));
         let advice = near.map(|near| format!("write {near}, or ")).unwrap_or_default();
         Some(format!("{target} does not exist: {advice}declare a Mailbox with this address"))
     }

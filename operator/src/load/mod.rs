@@ -21,6 +21,9 @@ pub mod schema;
 mod secret;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 pub use object::Object;

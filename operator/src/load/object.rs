@@ -49,10 +49,10 @@ pub enum Object {
 }
 
 /// The object of a document.
-pub fn read(document: &Document<'_>) -> Result<Option<Object>, Vec<Problem>> {
+pub fn read(document: &Document) -> Result<Option<Object>, Vec<Problem>> {
     let mut value = document.value.clone();
     let place = |findings: Vec<Finding>| -> Vec<Problem> {
-        findings.into_iter().map(|(path, message)| Problem::new(&document.at(&path), path, message)).collect()
+        findings.into_iter().map(|(path, message)| Problem::new(&document.source, path, message)).collect()
     };
     let Some(map) = value.as_object_mut() else {
         return Err(place(vec![(

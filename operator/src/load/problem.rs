@@ -1,7 +1,7 @@
 //! What is wrong, where, and what to write instead. Values are quoted and cut, so that a file cannot
 //! write to the terminal of whoever reads the report.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Characters of a value that a message repeats at most.
 const QUOTED_CHARS_MAX: usize = 60;
@@ -15,6 +15,16 @@ pub struct Source {
     pub document: usize,
     /// The line in the file, from 1; 0 where none is known.
     pub line: usize,
+    /// The document's text, in which the lines of fields are looked up.
+    #[serde(skip)]
+    pub(super) text: Arc<str>,
+}
+
+impl Source {
+    /// Where a field of the object stands.
+    pub fn at(&self, path: &str) -> Self {
+        Self { line: self.line + super::lines::find(&self.text, path), ..self.clone() }
+    }
 }
 
 /// One problem.
@@ -29,15 +39,16 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a field.
+    /// A problem of a field of an object.
     pub fn new(source: &Source, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { source: source.clone(), path: path.into(), message: message.into() }
+        let path = path.into();
+        Self { source: source.at(&path), path, message: message.into() }
     }
 
     /// A problem of a whole file.
     pub fn of_file(file: &std::path::Path, message: impl Into<String>) -> Self {
         Self {
-            source: Source { file: file.to_owned(), document: 0, line: 0 },
+            source: Source { file: file.to_owned(), ..Source::default() },
             path: String::new(),
             message: message.into(),
         }

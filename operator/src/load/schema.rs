@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{near::nearest, problem::quoted};
+use crate::api::{domain as d, refs as r, server as s, units as u};
 
 /// A deviation: the field's path, and what is wrong: what to write instead.
 pub type Finding = (String, String);
@@ -55,7 +56,8 @@ impl Walker<'_> {
         let shown = shown(schema, value);
         let message = match (wanted, value) {
             ("string", Value::Number(_) | Value::Bool(_)) => {
-                format!("{shown} is not a text: put it in quotes: \"{shown}\"")
+                let example = if schema.get("writeOnly").is_some() { String::new() } else { format!(": \"{shown}\"") };
+                format!("{shown} is not a text: put it in quotes{example}")
             }
             ("array", Value::Object(_)) => "is not a list: begin each item with \"- \"".to_owned(),
             ("array", _) => format!("{shown} is not a list: write it as [{shown}]"),
@@ -63,6 +65,9 @@ impl Walker<'_> {
                 fields if fields.is_empty() => format!("{shown} is not an object: write it as {{}}"),
                 fields => format!("{shown} is not an object: its fields are {fields}"),
             },
+            ("integer", Value::String(text)) if text.parse::<u64>().is_ok() => {
+                format!("{shown} is a text: write {text}, without quotes")
+            }
             ("integer", _) => format!("{shown} is not a whole number: write it as 1, without quotes"),
             ("boolean", _) => format!("{shown} is neither true nor false: write one of them, without quotes"),
             _ => format!("{shown} is not a text: write one"),
@@ -237,14 +242,14 @@ fn fields(schema: &Value) -> String {
 fn example(schema: &Value) -> String {
     let pattern = schema.get("pattern").and_then(Value::as_str);
     if let Some((.., example)) = HINTS.iter().find(|(known, ..)| Some(*known) == pattern) {
-        return (*example).to_owned();
+        return example.split(", ").next().unwrap_or_default().to_owned();
     }
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let known: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
         return known.join(" or ");
     }
     match schema.get("type").and_then(Value::as_str) {
-        Some("array") => "[…]".to_owned(),
+        Some("array") => format!("[{}]", schema.get("items").map(example).unwrap_or_default()),
         Some("object") => format!("{{…}} with {}", fields(schema)),
         _ => "…".to_owned(),
     }
@@ -253,7 +258,7 @@ fn example(schema: &Value) -> String {
 /// Where a field of this name stands in the spec.
 fn elsewhere(schema: &Value, key: &str, path: &str) -> Option<String> {
     let properties = schema.get("properties")?.as_object()?;
-    properties.iter().filter(|(name, _)| path != "" || *name == "spec").find_map(|(name, inner)| {
+    properties.iter().filter(|(name, _)| !path.is_empty() || *name == "spec").find_map(|(name, inner)| {
         let here = join(path, name);
         if name == key { Some(here) } else { elsewhere(inner, key, &here) }
     })
@@ -263,8 +268,6 @@ fn join(path: &str, key: &str) -> String {
     let key: String = key.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
-
-use crate::api::{domain as d, refs as r, server as s, units as u};
 
 const HINTS: &[Hint] = &[
     (u::DURATION_PATTERN, "a length of time", "2160h or 1h30m (h, m, s, ms)"),
@@ -282,5 +285,5 @@ const HINTS: &[Hint] = &[
     (d::IP6_PATTERN, "an IPv6 address or network", "2001:db8::/32"),
     (s::DOMAIN_MATCH_PATTERN, "a domain or a pattern of domains", "example.com, *.example.com or *"),
     (s::CIDR_PATTERN, "a network", "198.51.100.0/24"),
-    (s::IP_PATTERN, "an address", "192.0.2.10"),
+    (s::IP_PATTERN, "an IP address", "192.0.2.10"),
 ];

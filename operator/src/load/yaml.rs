@@ -18,27 +18,18 @@ const VALUES_MAX: usize = 50_000;
 const VALUES_OCTETS_MAX: usize = 4 * 1024 * 1024;
 
 /// One document.
-pub struct Document<'a> {
-    /// Where it starts.
+pub struct Document {
+    /// Where it starts, and its text.
     pub source: Source,
-    /// Its text.
-    pub text: &'a str,
     /// What it says.
     pub value: Value,
 }
 
-impl Document<'_> {
-    /// Where a field of it stands.
-    pub fn at(&self, path: &str) -> Source {
-        Source { line: self.source.line + super::lines::find(self.text, path), ..self.source.clone() }
-    }
-}
-
 /// The documents of a file; those of only comments are left out but counted.
-pub fn documents<'a>(file: &Path, text: &'a str) -> Vec<Result<Document<'a>, Vec<Problem>>> {
+pub fn documents(file: &Path, text: &str) -> Vec<Result<Document, Vec<Problem>>> {
     let mut documents = Vec::new();
     for (index, (line, text)) in split(text).into_iter().enumerate() {
-        let source = Source { file: file.to_owned(), document: index + 1, line };
+        let source = Source { file: file.to_owned(), document: index + 1, line, text: text.into() };
         if index >= DOCUMENTS_MAX {
             let message = format!("more than {DOCUMENTS_MAX} documents: split the file");
             documents.push(Err(vec![Problem::new(&source, "", message)]));
@@ -46,7 +37,7 @@ pub fn documents<'a>(file: &Path, text: &'a str) -> Vec<Result<Document<'a>, Vec
         }
         match parse(text) {
             Ok(Value::Null) => {}
-            Ok(value) => documents.push(Ok(Document { source, text, value })),
+            Ok(value) => documents.push(Ok(Document { source, value })),
             Err(fault) => documents.push(Err(vec![described(&source, &fault)])),
         }
     }
@@ -102,7 +93,8 @@ fn described(source: &Source, fault: &serde_yaml::Error) -> Problem {
         it if it.contains("mapping values are not allowed") => {
             ": put quotes around a value that has a colon, or mend the indentation"
         }
-        it if it.contains("did not find expected") => {
+        it if it.contains("!tag") => ": leave the tag out",
+        it if it.contains("did not find expected") || it.contains("unexpected end of stream") => {
             ": mend the indentation, or a bracket or quote that is not closed"
         }
         it if it.contains("repetition limit") || it.contains("recursion limit") => ": write it without aliases",

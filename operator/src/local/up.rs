@@ -20,9 +20,12 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::load;
+
 use super::{
     apply::{self, ApplyError, Changed, Prepared, Target},
     data::DataDir,
+    plan,
     settings::Settings,
     started::Started,
     watch::{LOOK_PERIOD, Watch, stamp},
@@ -67,6 +70,8 @@ pub enum News {
 /// Runs until it is told to end. `tell` hears what happens.
 pub async fn run(wish: Wish, tell: &mut (dyn FnMut(News) + Send)) -> Result<(), ApplyError> {
     let watch = Watch::new(stamp(&wish.files));
+    // Before anything is made on the disk.
+    plan::carrier(&load::load(&wish.files).map_err(ApplyError::Invalid)?)?;
     let data = Arc::new(DataDir::open(&wish.data)?);
     let stop = Stop::new(wish.until_stdin_closes)?;
     let target = Target::new(wish.files, data.clone(), wish.settings, wish.address)?;

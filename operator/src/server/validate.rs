@@ -56,6 +56,15 @@ pub fn validate(server: &MailServer) -> Vec<Finding> {
     findings
 }
 
+/// What an edit may not do: the schema's transition rules once more.
+pub fn change(old: &MailServer, new: &MailServer) -> Vec<Finding> {
+    if old.spec.store.postgres.is_some() == new.spec.store.postgres.is_some() {
+        return Vec::new();
+    }
+    let message = "the kind of store cannot be changed, because the mail is in it: make another MailServer and move the mailboxes";
+    vec![("spec.store".to_owned(), message.to_owned())]
+}
+
 fn network_bits(text: &str) -> Option<u8> {
     let (address, bits) = text.split_once('/')?;
     let most = if address.parse::<IpAddr>().ok()?.is_ipv4() { 32 } else { 128 };
@@ -100,8 +109,18 @@ mod tests {
     use super::*;
     use crate::api::{
         MailServerSpec,
-        server::{AllowedDomains, NamespaceSelector},
+        server::{AllowedDomains, NamespaceSelector, Postgres, Store},
     };
+
+    #[test]
+    fn a_store_keeps_its_kind() {
+        let old = MailServer::new("main", MailServerSpec::default());
+        let mut new = old.clone();
+        assert_eq!(change(&old, &new), []);
+        let url_secret_ref = crate::api::refs::SecretKeyRef { name: "db".into(), key: "url".into() };
+        new.spec.store = Store { sqlite: None, postgres: Some(Postgres { url_secret_ref }) };
+        assert!(change(&old, &new)[0].1.contains("cannot be changed"));
+    }
 
     #[test]
     fn admission() {

@@ -111,7 +111,7 @@ fn a_lost_lease() {
             let accepted = feed(&process, 0..2).await;
             sleep(Duration::from_millis(seed * 50)).await;
             process.backend.down.store(true, Ordering::SeqCst);
-            sleep(Duration::from_secs(8 + seed % 5)).await;
+            sleep(Duration::from_secs(28 + seed % 10)).await;
             process.backend.down.store(false, Ordering::SeqCst);
             empty(&world, &what).await;
             check::all(&world, &accepted, &what).await;

@@ -182,6 +182,33 @@ async fn a_full_store_says_so_and_goes_on() {
     assert_eq!(store.accept(small).await, Ok(()), "there is room again");
 }
 
+/// The log is copied beside the writer and starts anew, also while the writer is never idle and a reader reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_stays_short() {
+    const WORKERS: u64 = 4;
+    const EACH: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let store = reopen(folder.path()).await;
+    let me = begin(&store).await;
+    let workers = (0..WORKERS).map(|mut seed| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for _ in 0..EACH {
+                let one = accept_of(message(&noise(&mut seed, 100_000)), &["b@example.org"], Some(me));
+                store.accept(one).await.unwrap();
+                store.queue(None, 1).await.unwrap();
+            }
+        })
+    });
+    for worker in futures::future::join_all(workers).await {
+        worker.unwrap();
+    }
+    let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
+    assert!(length("store.sqlite") > 40_000_000, "{}", length("store.sqlite"));
+    assert!(length("store.sqlite-wal") < 40_000_000, "{}", length("store.sqlite-wal"));
+    assert_eq!(store.queue_depth().await.unwrap().0, WORKERS * EACH);
+}
+
 /// Octets that do not compress.
 fn noise(state: &mut u64, length: usize) -> Vec<u8> {
     let next = || {

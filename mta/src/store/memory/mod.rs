@@ -1,7 +1,7 @@
 //! A store in memory: real semantics, nothing on disk. For simulation and tests: it outlives the simulated
 //! process as long as somebody holds it.
 //!
-//! - [`state`]: what there is;
+//! - `state`: what there is;
 //! - `queue`: accept, attempt, claim, incarnations;
 //! - `mail`: mailboxes, leases, usage;
 //! - `sweep`: what is past its time.

@@ -42,8 +42,8 @@ impl Checkpointer {
         let (left, failing) = (rest.clone(), options.clone());
         let run = move || {
             for () in woken {
-                let (log, copied) = checkpoint(&conn, &failing);
-                left.store(copied < log, Ordering::Relaxed);
+                checkpoint(&conn, CheckpointMode::PASSIVE, &failing);
+                left.store(true, Ordering::Relaxed);
             }
             drop(conn);
             drop(directory);
@@ -56,29 +56,28 @@ impl Checkpointer {
     }
 
     /// Called by the writer between two batches. What came while the thread copied is little, and only between
-    /// two commits can all of it be copied: then the log starts anew.
+    /// two commits can all of it be copied; then no reader may be left in the log, so that it starts anew.
     pub fn after_commit(&self, writer: &Connection) {
         if self.pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+            self.rest.store(false, Ordering::Relaxed);
             return;
         }
         if self.rest.swap(false, Ordering::Relaxed) {
-            checkpoint(writer, &self.options);
+            checkpoint(writer, CheckpointMode::RESTART, &self.options);
         } else if let Some(wake) = &self.wake {
             let _ = wake.try_send(());
         }
     }
 }
 
-/// Pages in the log, and how many of them are copied. Busy readers are no failure: the next time will do.
-fn checkpoint(conn: &Connection, options: &Options) -> (i32, i32) {
-    match conn.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
-        Ok(state) => state,
-        Err(error) => {
-            if error::is_io(&error) {
-                (options.on_disk_failure)(&error.to_string());
-            }
-            tracing::warn!(%error, "the write-ahead log was not copied; it grows until it is");
-            (0, 0)
+/// Busy readers are no failure: the next time will do.
+fn checkpoint(conn: &Connection, mode: CheckpointMode, options: &Options) {
+    if let Err(error) = conn.wal_checkpoint_v2(None::<&str>, mode) {
+        if error::is_io(&error) {
+            (options.on_disk_failure)(&error.to_string());
+        }
+        if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) {
+            tracing::warn!(%error, "the write-ahead log was not copied: it grows until it is");
         }
     }
 }

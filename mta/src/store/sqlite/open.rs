@@ -14,8 +14,8 @@ use rusqlite::{Connection, FileControl, OpenFlags};
 use super::{error, sql};
 use crate::store::types::StoreError;
 
-/// How long a connection waits for another one's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for another one's lock; the writer, for readers to leave the log that starts anew.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Statements that each connection keeps prepared; more than there are.
 const STATEMENTS_KEPT: usize = 128;
 /// Page cache of the writer.
@@ -64,13 +64,13 @@ impl Directory {
         Ok(Arc::new(Self { path: path.to_owned(), database: path.join("store.sqlite"), _lock: lock }))
     }
 
-    /// The names of the files, and the directory's own, are on disk when this returns.
+    /// The names of the files are on disk when this returns; the directory's own too, where its parent is ours to sync.
     pub fn sync(&self) -> Result<(), StoreError> {
-        let parent = self.path.canonicalize().map(|path| path.parent().map(Path::to_owned));
         let sync = |path: &Path| fs::File::open(path)?.sync_all();
+        if let Some(parent) = self.path.canonicalize().ok().as_deref().and_then(Path::parent) {
+            let _ = sync(parent);
+        }
         sync(&self.path)
-            .and_then(|()| parent)
-            .and_then(|parent| parent.as_deref().map_or(Ok(()), sync))
             .map_err(|error| StoreError::Unavailable(format!("the data directory cannot be synced: {error}")))
     }
 

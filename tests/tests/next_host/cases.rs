@@ -1,0 +1,163 @@
+//! What happens with each kind of next host.
+
+use bytes::Bytes;
+use paquebot_mta_api::journey::Step;
+use tokio::net::TcpListener;
+
+use super::{
+    bench::{Bench, Body8},
+    server::{Script, Server},
+};
+
+async fn server(script: Script) -> Server {
+    Server::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), script).await
+}
+
+fn hello() -> Body8 {
+    Body8::Inline(Bytes::from_static(b"hello\r\n.a dot\r\n"))
+}
+
+const WIRE: &[u8] = b"Received: here\r\nFrom: alice@example.com\r\nSubject: hello\r\n\r\nhello\r\n.a dot\r\n";
+
+#[tokio::test]
+async fn the_preferred_host_refuses_and_the_other_takes_it() {
+    let server = server(Script::default()).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.77", "127.0.0.1"]);
+    let id = bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    let [taken] = &server.taken()[..] else { panic!("{:?}", server.taken()) };
+    assert_eq!(taken.data, WIRE);
+    assert!(taken.mail.starts_with("MAIL FROM:<alice@example.com>"), "{}", taken.mail);
+    assert_eq!(bench.steps(id).await, [Step::Delivered], "no pause between hosts");
+    let journey = bench.journey(id).await;
+    let delivered = journey.iter().find(|it| it.step == Step::Delivered).unwrap();
+    assert_eq!(delivered.detail, "mx.example.org [127.0.0.1] without TLS: 250 2.0.0 taken");
+}
+
+#[tokio::test]
+async fn not_now_then_yes() {
+    let server = server(Script { finals: ["451 4.3.0 later"].into(), ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let id = bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    assert_eq!(server.taken().len(), 1);
+    assert_eq!(bench.steps(id).await, [Step::Deferred, Step::Delivered]);
+}
+
+#[tokio::test]
+async fn a_greeting_that_refuses_is_the_hosts_fault() {
+    for greeting in ["421 4.3.2 busy", "554 5.3.2 no"] {
+        let server = server(Script { greetings: [greeting].into(), ..Script::default() }).await;
+        let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+        let id = bench.send(&["bob@example.org"], hello()).await;
+        bench.empty().await;
+        assert_eq!(bench.steps(id).await, [Step::Deferred, Step::Delivered], "{greeting}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_after_the_dot_is_tried_later() {
+    let server = server(Script { finals: [""].into(), ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1", "127.0.0.1"]);
+    let id = bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    assert_eq!(bench.steps(id).await, [Step::Deferred, Step::Delivered], "not at once at another host");
+}
+
+#[tokio::test]
+async fn many_recipients_in_one_transaction_and_some_fail() {
+    let script = Script {
+        recipients: vec![("unknown", "550 5.1.1 no such user"), ("full", "452 4.2.2 over quota")],
+        capabilities: vec!["PIPELINING"],
+        ..Script::default()
+    };
+    let server = server(script).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let good: Vec<String> = (0..97).map(|n| format!("user{n}@example.org")).collect();
+    let mut to: Vec<&str> = good.iter().map(String::as_str).collect();
+    to.extend(["unknown1@example.org", "unknown2@example.org"]);
+    let id = bench.send(&to, hello()).await;
+    bench.empty().await;
+    let [taken] = &server.taken()[..] else { panic!("{:?}", server.taken()) };
+    assert_eq!(taken.recipients.len(), 97);
+    let steps = bench.steps(id).await;
+    assert_eq!(steps.iter().filter(|it| **it == Step::Returned).count(), 2);
+    let [bounce] = &bench.bounces().await[..] else { panic!("one bounce for both") };
+    for name in ["unknown1", "unknown2"] {
+        assert!(bounce.contains(&format!("Final-Recipient: rfc822; {name}@example.org")), "{bounce}");
+    }
+    assert!(bounce.contains("mx.example.org said:"), "{bounce}");
+}
+
+#[tokio::test]
+async fn one_connection_for_many_messages() {
+    let server = server(Script { capabilities: vec!["PIPELINING"], ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    for _ in 0..20 {
+        bench.send(&["bob@example.org"], hello()).await;
+    }
+    bench.empty().await;
+    assert_eq!((server.taken().len(), server.connections()), (20, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_host_closed_is_made_anew() {
+    let server = server(Script { messages_max: Some(1), ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(bench.send(&["bob@example.org"], hello()).await);
+        bench.empty().await;
+    }
+    for id in ids {
+        assert_eq!(bench.steps(id).await, [Step::Delivered], "no fault of the message");
+    }
+    assert_eq!(server.taken().len(), 3);
+}
+
+#[tokio::test]
+async fn a_large_body_streams_from_the_blob_store() {
+    let server = server(Script::default()).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let body: Bytes = "..0123456789\r\n".repeat(40_000).into();
+    bench.send(&["bob@example.org"], Body8::Blob(body.clone())).await;
+    bench.empty().await;
+    let [taken] = &server.taken()[..] else { panic!("nothing taken") };
+    assert!(taken.data.ends_with(&body) && taken.data.len() > body.len());
+}
+
+#[tokio::test]
+async fn a_host_without_smtputf8_gets_no_such_address() {
+    let server = server(Script { capabilities: vec!["8BITMIME"], ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let id = bench.send(&["jörg@example.org"], hello()).await;
+    bench.empty().await;
+    assert_eq!(bench.steps(id).await, [Step::Returned]);
+    let [bounce] = &bench.bounces().await[..] else { panic!("no bounce") };
+    assert!(bounce.contains("Status: 5.6.7") && bounce.contains("utf-8; jörg@example.org"), "{bounce}");
+}
+
+#[tokio::test]
+async fn a_failed_handshake_goes_on_without_tls() {
+    let server = server(Script { capabilities: vec!["STARTTLS"], broken_tls: true, ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let id = bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    assert_eq!((server.taken().len(), server.connections()), (1, 2));
+    assert_eq!(bench.steps(id).await, [Step::Delivered]);
+}
+
+#[tokio::test]
+async fn a_destination_that_is_down_costs_one_connection_not_one_a_message() {
+    // Bound, never accepting more than a probe: the port answers, the greeting refuses.
+    let server = server(Script { greetings: vec!["421 4.3.2 down"; 50].into(), ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    for _ in 0..50 {
+        bench.send(&["bob@example.org"], hello()).await;
+    }
+    while bench.store.queue(None, 100).await.unwrap().iter().any(|(_, row)| row.attempts == 0) {
+        tokio::task::yield_now().await;
+    }
+    assert!(server.connections() < 25, "{} connections for 50 messages", server.connections());
+    bench.engine.drain(std::time::Duration::from_secs(1)).await;
+}
