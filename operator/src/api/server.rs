@@ -52,7 +52,7 @@ pub const LABEL_PATTERN: &str = r"^[A-Za-z0-9._/-]*$";
     "message": "SQLite serves one replica: set replicas to 1, or use store.postgres to have more"
 }]))]
 pub struct MailServerSpec {
-    /// The name in greetings and certificates, and the target of the MX records; left out: mail.<the first domain>.
+    /// The name in greetings and certificates, and the target of the MX records; left out: mail. and the first domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253), regex(pattern = DOMAIN_PATTERN))]
     pub hostname: Option<String>,
