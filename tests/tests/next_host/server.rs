@@ -77,6 +77,7 @@ impl Server {
 }
 
 async fn session(stream: TcpStream, number: usize, script: Arc<Mutex<Script>>, seen: Arc<Mutex<Seen>>) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
     let mut stream = BufReader::new(stream);
     let greeting = script.lock().unwrap().greetings.pop_front().unwrap_or("220 next.example ESMTP");
     say(&mut stream, greeting).await?;
