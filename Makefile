@@ -31,7 +31,8 @@ bench: setup ## Paquebot beside Postfix on this machine, into docs/benchmarks.md
 
 .PHONY: crds
 crds: ## write crds/ anew from operator/src/api
-	$(CARGO) run $(ALL) --bin paquebot -- crds --directory crds
+	$(CARGO) build $(ALL) --bins
+	target/debug/paquebot crds --directory crds
 
 .PHONY: setup
 setup: ## install the peers that the tests talk to (Debian's apt)

@@ -186,7 +186,7 @@ class Paquebot(Server):
         (self.folder / "mail.yaml").write_text(MAIL)
         (self.folder / "settings.yaml").write_text(SETTINGS)
         self.nameserver = subprocess.Popen(
-            [str(REPOSITORY / "target/release/nameserver"), "--listen", NAMESERVER, "--zones", str(self.folder / "zones")]
+            [str(REPOSITORY / "target/release/nameserver"), NAMESERVER, str(self.folder / "zones")]
         )
         self.start()
         self.stop()
@@ -219,8 +219,7 @@ class Paquebot(Server):
         self.nameserver.wait()
 
 
-ZONES = f"""$ORIGIN .
-@ 60 IN SOA ns.invalid. hostmaster.invalid. 1 60 60 60 60
+ZONES = f"""@ 60 IN SOA ns.invalid. hostmaster.invalid. 1 60 60 60 60
 source.example. 60 IN TXT "v=spf1 ip4:127.0.0.0/8 -all"
 sink.example. 60 IN MX 10 mx.sink.example.
 mx.sink.example. 60 IN A {SINK_ADDRESS}

@@ -2,12 +2,14 @@
 //!
 //! - [`mta`]: an MTA in the test's own process.
 //! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
+//! - [`dns`]: authoritative DNS on loopback.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
 //! - [`tool`]: the peers' command lines: swaks, curl.
 //! - [`zones`]: a DNS server.
 
 use std::path::{Path, PathBuf};
 
+pub mod dns;
 pub mod mta;
 pub mod postfix;
 pub mod system;

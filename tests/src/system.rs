@@ -131,10 +131,10 @@ impl System {
 
     /// The generated password of a mailbox.
     pub fn password(&self, mailbox: &str) -> String {
-        let passwords = fs::read_to_string(self.data().join("passwords")).unwrap();
+        let passwords = fs::read_to_string(self.data().join("passwords.yaml")).unwrap();
         let line = passwords.lines().find(|line| line.contains(mailbox));
         let line = line.unwrap_or_else(|| panic!("no password for {mailbox}"));
-        line.split_whitespace().last().unwrap().to_owned()
+        line.split_whitespace().last().unwrap().trim_matches(|quote| quote == '\'' || quote == '"').to_owned()
     }
 }
 

@@ -83,9 +83,9 @@ pub struct Tls {
 
 /// Where mail is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Store {
-    /// In this directory: `paquebot.sqlite3` and `blobs/`.
+    /// In this directory: `store.sqlite` and `blobs/`.
     Sqlite {
         /// Made if absent, mode 0700.
         directory: PathBuf,

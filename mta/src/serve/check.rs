@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Config {
-        let head = "version: 1\nhostname: mail.example.com\nstore: !sqlite {directory: /d, seal_key: /k}\n";
+        let head = "version: 1\nhostname: mail.example.com\nstore: {kind: sqlite, directory: /d, sealKey: /k}\n";
         serde_yaml::from_str(&format!("{head}{text}")).unwrap()
     }
 

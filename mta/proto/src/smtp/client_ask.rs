@@ -5,7 +5,7 @@ use crate::reply::Reply;
 /// A question of the client machine.
 #[derive(Debug)]
 pub enum Ask {
-    /// Greeted, EHLO done, TLS up if it could be had: what now? Also asked again after each transaction.
+    /// Greeted, EHLO done, TLS up if it could be had: what now?
     /// Answer: any [`Answer`].
     Ready(Capabilities),
     /// The transaction is over: a result for each of its recipients, in their order. Answer: any.
