@@ -46,7 +46,8 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|file| is_yaml(file) && file.is_file())
+        // A link that leads nowhere is kept, so that reading it says so.
+        .filter(|file| is_yaml(file) && fs::metadata(file).map_or(true, |about| about.is_file()))
         .take(FILES_MAX + 1)
         .collect();
     files.sort();
