@@ -105,7 +105,7 @@ async fn submitted(
     let mut events =
         vec![steps.step(Actor::Mua, Step::Submitted, None, origin(transaction, source.client, source.principal))];
     if !keys.is_empty() {
-        let selectors: Vec<_> = keys.iter().map(|key| format!("{} ({:?})", key.selector, key.algorithm)).collect();
+        let selectors: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.selector, key.algorithm)).collect();
         let detail = format!("DKIM d={author} s={}", selectors.join(", s="));
         events.push(steps.step(Actor::Mta, Step::Signed, None, detail));
     }
