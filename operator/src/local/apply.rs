@@ -50,7 +50,7 @@ pub enum ApplyError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The store.
-    #[error("{0}; free space or mend the disk of the data directory, then try again")]
+    #[error("{0}; {advice}", advice = advice(.0))]
     Store(#[from] StoreError),
     /// The MTA.
     #[error(transparent)]
@@ -58,6 +58,19 @@ pub enum ApplyError {
     /// The system gives no random numbers, or a thread died.
     #[error("{0}: try again, and look for what the system lacks (memory, entropy)")]
     System(&'static str),
+}
+
+/// What to do about a store that does not serve.
+fn advice(fault: &StoreError) -> &'static str {
+    match fault {
+        StoreError::Unavailable(_) | StoreError::Full(_) => {
+            "free space or mend the disk of the data directory, then try again"
+        }
+        StoreError::Corrupt(_) => "restore the data directory from a copy, or give another one with --data",
+        StoreError::Fenced | StoreError::Conflict(_) => {
+            "nothing was changed; run the program that wrote the data directory, or give another one with --data"
+        }
+    }
 }
 
 /// Where resources are applied to.
@@ -107,11 +120,8 @@ pub struct Changed {
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        if self.put > 0 {
-            parts.push(format!("{} directory entries put", self.put));
-        }
-        if self.deleted > 0 {
-            parts.push(format!("{} directory entries deleted", self.deleted));
+        if self.put > 0 || self.deleted > 0 {
+            parts.push(format!("entries of the directory: {} put, {} deleted", self.put, self.deleted));
         }
         if self.settings {
             parts.push("the server's settings are new".to_owned());
@@ -287,13 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn each_fault_of_the_store_has_its_own_advice() {
+        for (fault, words) in [
+            (StoreError::Unavailable("x".into()), "mend the disk"),
+            (StoreError::Full("x".into()), "free space"),
+            (StoreError::Corrupt("x".into()), "restore"),
+            (StoreError::Conflict("the store's schema is version 2".into()), "run the program that wrote"),
+        ] {
+            let text = ApplyError::from(fault).to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
     fn an_edit_in_words() {
         for (changed, words) in [
             (Changed::default(), "nothing follows from it"),
-            (
-                Changed { put: 2, deleted: 1, ..Changed::default() },
-                "2 directory entries put, 1 directory entries deleted",
-            ),
+            (Changed { put: 2, deleted: 1, ..Changed::default() }, "entries of the directory: 2 put, 1 deleted"),
             (
                 Changed { settings: true, records: true, ..Changed::default() },
                 "the server's settings are new, the DNS records to publish are others (`paquebot dns` shows them)",
