@@ -7,7 +7,10 @@
 //! - [`tool`]: the peers' command lines: swaks, curl.
 //! - [`zones`]: a DNS server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub mod dns;
 pub mod mta;
@@ -27,4 +30,9 @@ pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     let folder = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/debug"));
     folder.join(name)
+}
+
+/// Between two looks at a condition that only another process can change: leaves it the processor.
+pub fn pause() {
+    std::thread::park_timeout(Duration::from_millis(5));
 }

@@ -9,10 +9,12 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::tool;
+use crate::{pause, tool};
 
 /// Where it listens for SMTP.
 pub const PORT: u16 = 2525;
+/// The maildir of everybody who is neither carol nor dave.
+pub const REST: &str = "rest";
 const START_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// A running instance; stopped when dropped.
@@ -34,7 +36,7 @@ impl Postfix {
         tool::must("chown", &["postfix", &text(&top.join("lib")), &text(&top.join("mail"))], b"");
         fs::write(top.join("etc/main.cf"), main_cf(top, address, domains, main)).unwrap();
         fs::write(top.join("etc/master.cf"), master_cf(address)).unwrap();
-        fs::write(top.join("etc/mailboxes"), "/^(.+)@(.+)$/ ${1}/\n").unwrap();
+        fs::write(top.join("etc/mailboxes"), mailboxes(domains)).unwrap();
         let postfix = Self { folder, address };
         postfix.command("start");
         postfix.wait_for_port();
@@ -49,7 +51,7 @@ impl Postfix {
         let began = Instant::now();
         while TcpStream::connect(SocketAddr::new(self.address, PORT)).is_err() {
             assert!(began.elapsed() < START_SECONDS_MAX, "Postfix does not listen: {}", self.log());
-            std::thread::yield_now();
+            pause();
         }
     }
 
@@ -75,7 +77,7 @@ impl Postfix {
                 return files.iter().map(|file| fs::read(file).unwrap()).collect();
             }
             assert!(began.elapsed() < START_SECONDS_MAX, "{user} has {} of {count} mails: {}", files.len(), self.log());
-            std::thread::yield_now();
+            pause();
         }
     }
 }
@@ -88,6 +90,12 @@ impl Drop for Postfix {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// Carol and dave have a maildir each, all others [`REST`].
+fn mailboxes(domains: &[&str]) -> String {
+    let of = |domain: &&str| format!("carol@{domain} carol/\ndave@{domain} dave/\n@{domain} {REST}/\n");
+    domains.iter().map(of).collect()
 }
 
 fn main_cf(top: &Path, address: IpAddr, domains: &[&str], more: &str) -> String {
@@ -109,7 +117,7 @@ fn main_cf(top: &Path, address: IpAddr, domains: &[&str], more: &str) -> String 
          alias_database =\n\
          virtual_mailbox_domains = {}\n\
          virtual_mailbox_base = {top}/mail\n\
-         virtual_mailbox_maps = regexp:{top}/etc/mailboxes\n\
+         virtual_mailbox_maps = texthash:{top}/etc/mailboxes\n\
          virtual_uid_maps = static:{user}\n\
          virtual_gid_maps = static:{group}\n\
          virtual_minimum_uid = 1\n\
