@@ -4,7 +4,9 @@
 //! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
 //! - [`dns`]: authoritative DNS on loopback.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
-//! - [`tool`]: the peers' command lines: swaks, curl.
+//! - [`greylist`]: a policy service for it.
+//! - [`user`]: what a user's programs do with it: swaks, curl.
+//! - [`tool`]: the peers' command lines.
 //! - [`zones`]: a DNS server.
 
 use std::{
@@ -13,10 +15,12 @@ use std::{
 };
 
 pub mod dns;
+pub mod greylist;
 pub mod mta;
 pub mod postfix;
 pub mod system;
 pub mod tool;
+pub mod user;
 pub mod zones;
 
 /// The repository's top folder.

@@ -60,10 +60,15 @@ impl Postfix {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// How often a line of its log has this text.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(text)).count()
+    }
+
     /// Hands a message to its queue, as a local program would.
     pub fn send(&self, from: &str, to: &str, message: &str) {
         let config = text(&self.folder.path().join("etc"));
-        tool::must("sendmail", &["-C", &config, "-f", from, to], message.as_bytes());
+        tool::must("sendmail", &["-C", &config, "-i", "-f", from, to], message.as_bytes());
     }
 
     /// The messages in a user's maildir, when there are as many.
@@ -84,6 +89,9 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- Postfix at {}:\n{}", self.address, self.log());
+        }
         tool::run("postfix", &["-c", &text(&self.folder.path().join("etc")), "stop"], b"");
     }
 }
@@ -112,6 +120,7 @@ fn main_cf(top: &Path, address: IpAddr, domains: &[&str], more: &str) -> String 
          mydestination =\n\
          inet_interfaces = 127.0.0.1\n\
          inet_protocols = ipv4\n\
+         smtp_bind_address = {address}\n\
          mynetworks = {address}/32\n\
          alias_maps =\n\
          alias_database =\n\

@@ -122,6 +122,7 @@ impl System {
     pub fn get(&self, path: &str) -> Option<String> {
         use std::io::Write;
         let mut connection = TcpStream::connect(self.at(port::METRICS)).ok()?;
+        connection.set_read_timeout(Some(START_SECONDS_MAX)).ok()?;
         write!(connection, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).ok()?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer).ok()?;
@@ -133,7 +134,15 @@ impl System {
         let data = self.data().to_string_lossy().into_owned();
         let mut all = arguments.to_vec();
         all.extend(["--data", &data]);
-        crate::tool::must(&program("paquebot").to_string_lossy(), &all, b"")
+        let ran = crate::tool::run(&program("paquebot").to_string_lossy(), &all, b"");
+        assert_eq!(ran.code, 0, "paquebot {all:?}: {}", ran.text());
+        String::from_utf8_lossy(&ran.output).into_owned()
+    }
+
+    /// The DNS records that follow from its YAML, with its keys: what the owner of the domains publishes.
+    pub fn records(&self) -> String {
+        let yaml = self.folder.path().join("yaml").to_string_lossy().into_owned();
+        self.paquebot(&["dns", "-f", &yaml])
     }
 
     /// The generated password of a mailbox.
