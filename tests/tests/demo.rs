@@ -56,3 +56,13 @@ fn interrupted_it_leaves_nothing_behind() {
     let children = Command::new("pgrep").arg("-f").arg(temporary.path()).output().unwrap();
     assert!(children.stdout.is_empty(), "processes are left behind");
 }
+
+#[test]
+fn things_of_others_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.txt"), "x").unwrap();
+    let output = Command::new(program("paquebot")).args(["demo", "--keep"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--keep"), "{output:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

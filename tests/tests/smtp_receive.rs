@@ -85,3 +85,22 @@ async fn nobody_submits_without_a_login_or_logs_in_without_tls() -> Result<(), F
     assert!(talk.say("MAIL FROM:<bob@example.org>").await?.starts_with("530"));
     Ok(())
 }
+
+/// `250` is said only when the store has it: with the store's files on a full or broken disk nothing is taken.
+#[tokio::test]
+async fn a_body_that_cannot_be_kept_is_a_4xx_and_leaves_nothing() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    // The place of large bodies becomes a file: nothing can be written below it.
+    let blobs = mta.folder.path().join("store").join("blobs");
+    std::fs::rename(&blobs, mta.folder.path().join("gone"))?;
+    std::fs::write(&blobs, "no folder")?;
+    let mut talk = mta.submit_as("bob@example.org").await?;
+    let large = format!("From: bob@example.org\r\n\r\n{}", format!("{}\r\n", "x".repeat(70)).repeat(4000));
+    let reply = talk.mail("bob@example.org", "carol@example.org", &large).await?;
+    assert!(reply.starts_with("45"), "{reply}");
+    assert_eq!(mta.server()?.store().queue_depth().await?.0, 0);
+    // The session and small messages go on.
+    let reply = talk.mail("bob@example.org", "carol@example.org", "From: bob@example.org\r\n\r\nsmall").await?;
+    assert!(reply.starts_with("250 "), "{reply}");
+    Ok(())
+}

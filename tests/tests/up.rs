@@ -75,7 +75,7 @@ impl Up {
         self.until("it serves", |up| {
             let ended = up.process.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "{ended:?}: {}", up.log());
-            TcpStream::connect(up.at(port::SMTP)).is_ok()
+            greets(up.at(port::SMTP))
         });
         began.elapsed()
     }
@@ -122,6 +122,14 @@ impl Drop for Up {
             let _ = process.wait();
         }
     }
+}
+
+/// Whether somebody really answers: the system accepts connections before the server does.
+fn greets(at: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(at) else { return false };
+    let mut greeting = [0; 3];
+    stream.set_read_timeout(Some(WAIT_SECONDS_MAX)).unwrap();
+    stream.read_exact(&mut greeting).is_ok() && greeting == *b"220"
 }
 
 struct Smtp(BufReader<TcpStream>);

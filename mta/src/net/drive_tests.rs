@@ -41,7 +41,7 @@ impl Machine for Toy {
             b"bulk" => {
                 let framing = Framing::Dot { body_lines_max: None };
                 self.output.push_bulk(Bulk { handle: 7, range: 0..u64::MAX, framing });
-                Step::Read
+                Step::Data(b"")
             }
             b"ask" => Step::Ask("why".into()),
             _ => Step::Data(line),

@@ -194,3 +194,74 @@ fn refusal_text(protocol: Protocol, crowded: Crowded) -> Option<&'static str> {
         (Protocol::Submissions | Protocol::Pop3s, _) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::{admin::metrics::Metrics, net::gate::SessionLimits};
+
+    fn loopback(protocol: Protocol) -> Listener {
+        Listener { protocol, address: "127.0.0.1:0".parse().unwrap() }
+    }
+
+    /// Greets; panics at `!`.
+    fn fragile() -> Door {
+        let serve: Serve = Arc::new(|mut connection| {
+            async move {
+                connection.stream.write_all(b"hello\n").await.unwrap();
+                let octet = connection.stream.read_u8().await.unwrap();
+                assert!(octet != b'!', "a mistake in a session");
+                connection.stream.write_all(b"bye\n").await.unwrap();
+            }
+            .boxed()
+        });
+        Door {
+            gate: Gate::new(SessionLimits { sessions: 2, sessions_per_client: 2 }),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            sessions: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            serve,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_session_only() {
+        let bound = bind(&loopback(Protocol::Smtp)).await.unwrap();
+        let (address, door, closing) = (bound.address, fragile(), CancellationToken::new());
+        let accepting = tokio::spawn(accept(bound, door.clone(), closing.clone()));
+        let mut other = TcpStream::connect(address).await.unwrap();
+        let mut greeting = [0; 6];
+        other.read_exact(&mut greeting).await.unwrap();
+        // More than the limit, one after the other: a panic gives its place back.
+        for _ in 0..5 {
+            let mut broken = TcpStream::connect(address).await.unwrap();
+            broken.read_exact(&mut greeting).await.unwrap();
+            assert_eq!(&greeting, b"hello\n");
+            broken.write_all(b"!").await.unwrap();
+            let _ = broken.read_to_end(&mut Vec::new()).await;
+            while door.sessions.len() > 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        other.write_all(b".").await.unwrap();
+        let mut rest = String::new();
+        other.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "bye\n");
+        assert_eq!(door.metrics.sessions_open.with_label_values(&["smtp"]).get(), 0);
+        closing.cancel();
+        accepting.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_occupied_port_says_what_to_do() {
+        let first = bind(&loopback(Protocol::Smtp)).await.unwrap();
+        let said = bind(&Listener { protocol: Protocol::Pop3, address: first.address }).await.unwrap_err().to_string();
+        let port = first.address.port().to_string();
+        for part in ["cannot listen on 127.0.0.1:", &port, "(pop3)", "stop it, or choose another port"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+}

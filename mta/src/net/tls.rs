@@ -94,7 +94,10 @@ impl Certificates {
     }
 }
 
-fn read(files: &config::Tls) -> Result<([u8; 32], Vec<u8>, Vec<u8>), TlsError> {
+/// Digest of both, the certificate, the key.
+type Files = ([u8; 32], Vec<u8>, Vec<u8>);
+
+fn read(files: &config::Tls) -> Result<Files, TlsError> {
     let certificate = read_bounded(&files.certificate)?;
     let key = read_bounded(&files.key)?;
     let mut both = digest(&SHA256, &certificate).as_ref().to_vec();

@@ -61,8 +61,8 @@ struct Bindings {
 pub(super) async fn start(config: Config) -> Result<Server, ServeError> {
     check::check(&config)?;
     let config::Store::Sqlite { directory, seal_key } = config.store.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        Ok::<_, StoreError>(Sqlite::open(&directory, SealKey::load_or_make(&seal_key)?)?)
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
+        Sqlite::open(&directory, SealKey::load_or_make(&seal_key)?)
     });
     let (sqlite, blobs) = opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
     start_on(config, Store::new(sqlite, blobs)).await

@@ -80,6 +80,12 @@ pub enum DemoError {
     /// Nobody reads what it shows.
     #[error(transparent)]
     Output(#[from] Failure),
+    /// Without signals nothing could be cleaned up.
+    #[error("signals cannot be received ({0}): look for what the system lacks (memory, file descriptors)")]
+    Signals(std::io::Error),
+    /// Things of others, or of a demo before.
+    #[error("{0} is not empty: give a new directory with --keep")]
+    NotEmpty(PathBuf),
     /// Interrupted by its user.
     #[error("interrupted")]
     Interrupted,
@@ -91,7 +97,9 @@ type Show<'a> = &'a mut (dyn FnMut(&str) -> Result<(), Failure> + Send);
 /// Runs all cases and shows each as it ends; whether every one ended as it must.
 pub async fn run(keep: Option<&Path>, colour: bool, show: Show<'_>) -> Result<bool, DemoError> {
     let started = Instant::now();
-    let mut terminate = signal(SignalKind::terminate()).map_err(|source| DemoError::Io { path: "/".into(), source })?;
+    // Both before anything is made: from here on each end cleans up.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(DemoError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(DemoError::Signals)?;
     let whole = async {
         let mut world = World::start(keep).await?;
         let held = cases(&mut world, colour, show).await;
@@ -102,7 +110,7 @@ pub async fn run(keep: Option<&Path>, colour: bool, show: Show<'_>) -> Result<bo
     let (held, show) = tokio::select! {
         ended = whole => ended?,
         () = tokio::time::sleep(Duration::from_secs(DEMO_SECONDS_MAX)) => return Err(DemoError::Late),
-        _ = tokio::signal::ctrl_c() => return Err(DemoError::Interrupted),
+        _ = interrupt.recv() => return Err(DemoError::Interrupted),
         _ = terminate.recv() => return Err(DemoError::Interrupted),
     };
     let seconds = started.elapsed().as_secs_f64();

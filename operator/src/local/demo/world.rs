@@ -138,7 +138,11 @@ impl Folder {
             .mode(0o700)
             .create(&root)
             .map_err(|source| DemoError::Io { path: root.clone(), source })?;
-        Ok(Self { root, keep: keep.is_some() })
+        match fs::read_dir(&root).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => Ok(Self { root, keep: keep.is_some() }),
+            Ok(false) => Err(DemoError::NotEmpty(root)),
+            Err(source) => Err(DemoError::Io { path: root, source }),
+        }
     }
 
     /// Writes what a system starts from.
