@@ -5,7 +5,7 @@ use std::fs;
 use paquebot_tests::{
     dns::Dns,
     system::{System, port},
-    tool::Conversation,
+    tool::{self, Conversation},
 };
 
 const MAIL: &str = "
@@ -197,11 +197,69 @@ fn the_clear_port_wants_tls_before_a_password() {
     let url = format!("pop3://{}:{}/", system.address, port::POP3);
     let curl = |tls: &[&str]| {
         let always = ["--silent", "--show-error", "--insecure", "--max-time", "60", "--user", &user, "--url", &url];
-        paquebot_tests::tool::run("curl", &[&always[..], tls].concat(), b"")
+        tool::run("curl", &[&always[..], tls].concat(), b"")
     };
     assert_ne!(curl(&[]).code, 0, "a password in the clear was taken");
-    let ran = curl(&["--ssl-reqd"]);
-    assert_eq!(ran.code, 0, "{}", ran.text());
+    for mechanism in ["AUTH=PLAIN", "AUTH=LOGIN"] {
+        let ran = curl(&["--ssl-reqd", "--login-options", mechanism]);
+        assert_eq!(ran.code, 0, "{mechanism}: {}", ran.text());
+    }
+}
+
+/// An application's libraries: Python's own.
+const APPLICATION: &str = r#"
+import email.message, email.policy, poplib, smtplib, ssl, sys
+host, user, password = sys.argv[1:]
+tls = ssl.create_default_context()
+tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+message = email.message.EmailMessage(policy=email.policy.SMTPUTF8)
+message["From"], message["To"], message["Subject"] = user, user, "Grüße"
+message.set_content("ü\n.\n", cte="8bit")
+message.add_attachment(bytes(range(256)), maintype="application", subtype="octet-stream", filename="ü")
+smtp = smtplib.SMTP(host, 2587, timeout=60)
+smtp.starttls(context=tls)
+smtp.login(user, password)
+for _ in range(3):
+    assert smtp.send_message(message, mail_options=["SMTPUTF8", "BODY=8BITMIME"]) == {}
+smtp.quit()
+while True:
+    pop = poplib.POP3(host, 2110, timeout=60)
+    assert "STLS" in pop.capa(), pop.capa()
+    pop.stls(context=tls)
+    pop.user(user)
+    pop.pass_(password)
+    if pop.stat()[0] == 3:
+        break
+    pop.quit()
+assert len(set(pop.uidl()[1])) == 3
+assert any(line.startswith(b"Subject: ") for line in pop.top(1, 0)[1])
+whole = b"\r\n".join(pop.retr(3)[1]) + b"\r\n"
+read = email.message_from_bytes(whole, policy=email.policy.SMTPUTF8)
+assert read["Subject"] == "Grüße", whole
+assert read.get_body().get_content().splitlines() == ["ü", "."], whole
+attachment, = read.iter_attachments()
+assert attachment.get_content() == bytes(range(256)), whole
+pop.dele(1)
+pop.dele(2)
+pop.rset()
+pop.dele(3)
+pop.quit()
+pop = poplib.POP3_SSL(host, 2995, timeout=60, context=tls)
+pop.user(user)
+pop.pass_(password)
+assert pop.stat()[0] == 2, pop.stat()
+pop.quit()
+"#;
+
+#[test]
+fn an_application_in_python_sends_and_reads() {
+    let (_dns, system) = start();
+    let address = system.address.to_string();
+    tool::must(
+        "timeout",
+        &["120", "/usr/bin/python3", "-c", APPLICATION, &address, ALICE, &system.password(ALICE)],
+        b"",
+    );
 }
 
 #[test]

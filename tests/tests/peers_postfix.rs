@@ -146,6 +146,47 @@ fn a_greylisting_host_gets_it_again() {
 }
 
 #[test]
+fn a_host_that_takes_few_recipients_at_once_gets_the_rest_later() {
+    let address = own_address();
+    let settings = "smtpd_recipient_limit = 2\nsmtpd_tls_security_level = none";
+    let postfix = Postfix::start(address, &["postfix.example"], settings);
+    let (_dns, system) = beside_postfix(address);
+    let to: Vec<String> = (0..5).map(|number| format!("user{number}@postfix.example")).collect();
+    system.submit(ALICE, &to.iter().map(String::as_str).collect::<Vec<_>>(), &["--body", "x"]);
+    assert_eq!(postfix.mails(postfix::REST, 5).len(), 5);
+    assert_eq!((postfix.logged("nrcpt=2"), postfix.logged("nrcpt=1")), (2, 1), "{}", postfix.log());
+}
+
+#[test]
+fn a_host_whose_tls_is_too_old_gets_it_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = own_address();
+    let old = format!("{}smtpd_tls_protocols = !TLSv1.2, !TLSv1.3\n", certificate(folder.path()));
+    let postfix = Postfix::start(address, &["postfix.example"], &old);
+    let (_dns, system) = beside_postfix(address);
+    system.submit(ALICE, &["carol@postfix.example"], &["--body", "x"]);
+    let mail = postfix.mails("carol", 1).remove(0);
+    assert!(String::from_utf8_lossy(&mail).contains("with ESMTP id"), "{}", postfix.log());
+}
+
+#[test]
+fn what_postfix_returns_reaches_the_sender() {
+    let address = own_address();
+    let (_dns, system) = beside_postfix(address);
+    let forward = format!(
+        "relayhost = [{}]:{}\nvirtual_alias_maps = inline:{{dave@postfix.example=gone@elsewhere.example}}\n",
+        system.address,
+        port::SMTP
+    );
+    let postfix = Postfix::start(address, &["postfix.example"], &forward);
+    system.submit(ALICE, &["dave@postfix.example"], &["--body", "x"]);
+    let bounce = system.fetch(ALICE, 1);
+    assert!(bounce.contains("Return-Path: <>"), "{bounce}");
+    assert!(bounce.contains("Final-Recipient: rfc822; gone@elsewhere.example"), "{bounce}");
+    assert!(bounce.contains("550 5.7.1"), "we are no open relay: {bounce} {}", postfix.log());
+}
+
+#[test]
 fn large_messages_and_many_recipients() {
     const BODY_BYTES: usize = 20 * 1024 * 1024;
     const RECIPIENTS: usize = 150;

@@ -55,8 +55,8 @@ fn versions_from_1_2_on_at_each_port() {
         }
         let ran = handshake(&system, port, &[starttls, &OLD_TLS].concat());
         assert_ne!(ran.code, 0, "{port}: {}", ran.text());
-        // RFC 8996 §5: refused by the server's alert, not by the client.
-        assert!(ran.text().contains("alert protocol version"), "{port}: {}", ran.text());
+        // RFC 8996 §5: an alert that came in, so the server refuses, not OpenSSL itself.
+        assert!(ran.text().contains("SSL alert number"), "{port}: {}", ran.text());
 
         let ran = shows(&system, port, starttls, &own);
         assert_eq!(ran.code, 0, "{port}: {}", ran.text());
