@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_bcc_and_return_path_goes() {
-        let header = b"Bcc: a@b\r\n c@d\r\nResent-Bcc: e@f\r\nFrom: x  y\r\nbCC : e\r\nReturn-Path: <z>\r\nTo: q\r\n\r\n";
+        let header =
+            b"Bcc: a@b\r\n c@d\r\nResent-Bcc: e@f\r\nFrom: x  y\r\nbCC : e\r\nReturn-Path: <z>\r\nTo: q\r\n\r\n";
         assert_eq!(received_header(header, &us()), b"From: x  y\r\nTo: q\r\n\r\n");
     }
 
