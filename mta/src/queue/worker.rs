@@ -19,7 +19,7 @@ use super::{
     lane::{End, Lane},
     line::Next,
     outcome::{Failure, Found},
-    settle::Settlement,
+    settle::{LookedUp, Settlement},
 };
 
 /// A destination whose hosts all failed rests at most that long; with short retries (see `first_ms`) shorter.
@@ -60,10 +60,10 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
                     return;
                 }
                 let routed = shared.remote.route(domain).await;
-                let words: Arc<str> = routed.words.into();
+                let looked_up = LookedUp { words: routed.words.into(), at: shared.clock.now() };
                 match routed.targets {
-                    Ok(targets) => pass(shared, destination, &targets, words).await,
-                    Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(words)).await,
+                    Ok(targets) => pass(shared, destination, &targets, looked_up).await,
+                    Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(looked_up)).await,
                 }
                 if shared.line().is_crowded() {
                     return;
@@ -74,8 +74,8 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
 }
 
 /// One pass over the hosts of a destination.
-async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], words: Arc<str>) {
-    let mut lane = Lane::new(shared.clone(), destination.clone(), words.clone());
+async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], looked_up: LookedUp) {
+    let mut lane = Lane::new(shared.clone(), destination.clone(), looked_up.clone());
     let mut targets = targets.iter();
     let mut target = targets.next();
     while let Some(host) = target {
@@ -94,11 +94,11 @@ async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super:
     let none = || Failure::ours(EnhancedCode(4, 4, 1), "no mail host answered");
     let failure = lane.last_failure().unwrap_or_else(none);
     if let Some(job) = lane.take_carried() {
-        fail(shared, job, &failure, Some(words.clone())).await;
+        fail(shared, job, &failure, Some(looked_up.clone())).await;
     }
     if !lane.has_been_ready() {
         shared.line().close(destination, Instant::now() + rest(shared), failure.clone());
-        fail_all(shared, destination, &failure, Some(words)).await;
+        fail_all(shared, destination, &failure, Some(looked_up)).await;
     }
 }
 
@@ -125,18 +125,18 @@ async fn local(shared: &Arc<Shared>) {
 }
 
 /// All that wait there have the same failure.
-async fn fail_all(shared: &Arc<Shared>, destination: &Destination, failure: &Failure, words: Option<Arc<str>>) {
+async fn fail_all(shared: &Arc<Shared>, destination: &Destination, failure: &Failure, routed: Option<LookedUp>) {
     loop {
         let next = shared.line().take(destination);
         let Some(job) = next else { return };
-        fail(shared, job, failure, words.clone()).await;
+        fail(shared, job, failure, routed.clone()).await;
     }
 }
 
-async fn fail(shared: &Arc<Shared>, job: Job, failure: &Failure, words: Option<Arc<str>>) {
+async fn fail(shared: &Arc<Shared>, job: Job, failure: &Failure, routed: Option<LookedUp>) {
     let found = vec![Found::Failed(failure.clone()); job.recipients.len()];
     let host: Arc<str> = failure.host.as_deref().unwrap_or("-").into();
-    settle(shared, Settlement { job, found, routed: words, host: Some(host.clone()), via: host }).await;
+    settle(shared, Settlement { job, found, routed, host: Some(host.clone()), via: host }).await;
 }
 
 /// Hands a result to the settler; waits while too many are unwritten.
