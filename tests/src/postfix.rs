@@ -15,7 +15,7 @@ use crate::{pause, tool};
 pub const PORT: u16 = 2525;
 /// The maildir of everybody who is neither carol nor dave.
 pub const REST: &str = "rest";
-const START_SECONDS_MAX: Duration = Duration::from_secs(30);
+const WAIT_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// A running instance; stopped when dropped.
 pub struct Postfix {
@@ -50,7 +50,7 @@ impl Postfix {
     fn wait_for_port(&self) {
         let began = Instant::now();
         while TcpStream::connect(SocketAddr::new(self.address, PORT)).is_err() {
-            assert!(began.elapsed() < START_SECONDS_MAX, "Postfix does not listen: {}", self.log());
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "Postfix does not listen: {}", self.log());
             pause();
         }
     }
@@ -63,6 +63,15 @@ impl Postfix {
     /// How often a line of its log has this text.
     pub fn logged(&self, text: &str) -> usize {
         self.log().lines().filter(|line| line.contains(text)).count()
+    }
+
+    /// Waits until as many lines of its log have this text.
+    pub fn wait_for_log(&self, text: &str, count: usize) {
+        let began = Instant::now();
+        while self.logged(text) < count {
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{text:?} is not in the log: {}", self.log());
+            pause();
+        }
     }
 
     /// Hands a message to its queue, as a local program would.
@@ -81,7 +90,7 @@ impl Postfix {
             if files.len() >= count {
                 return files.iter().map(|file| fs::read(file).unwrap()).collect();
             }
-            assert!(began.elapsed() < START_SECONDS_MAX, "{user} has {} of {count} mails: {}", files.len(), self.log());
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{user} has {} of {count} mails: {}", files.len(), self.log());
             pause();
         }
     }

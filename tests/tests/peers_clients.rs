@@ -206,6 +206,22 @@ fn the_clear_port_wants_tls_before_a_password() {
     }
 }
 
+#[test]
+fn many_sessions_at_once_lose_nothing() {
+    const MESSAGES: usize = 400;
+    // smtp-source comes from the loopback address that the system chooses.
+    let dns = Dns::start(&[("load.example", "@ 60 IN TXT \"v=spf1 ip4:127.0.0.0/8 -all\"\n")]);
+    let system = System::start(MAIL, &format!("resolvers: [\"{}\"]\n", dns.address()));
+    let (count, server) = (MESSAGES.to_string(), system.at(port::SMTP).to_string());
+    let load = ["-s", "40", "-l", "4096", "-m", &count, "-f", "x@load.example", "-t", BOB, &server];
+    tool::must("smtp-source", &load, b"");
+    system.fetch_octets(BOB, MESSAGES);
+    let list = system.pop3(BOB, "", &["--request", "UIDL"]).text();
+    let names: std::collections::BTreeSet<_> = list.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!((list.lines().count(), names.len()), (MESSAGES, MESSAGES));
+    assert_eq!(system.queue(), "The queue is empty.\n");
+}
+
 /// An application's libraries: Python's own.
 const APPLICATION: &str = r#"
 import email.message, email.policy, poplib, smtplib, ssl, sys

@@ -170,6 +170,21 @@ fn a_host_whose_tls_is_too_old_gets_it_in_the_clear() {
 }
 
 #[test]
+fn a_connection_that_the_host_has_closed_costs_nothing() {
+    let address = own_address();
+    let postfix = Postfix::start(address, &["postfix.example"], "smtpd_timeout = 1s");
+    let (_dns, system) = beside_postfix(address);
+    for number in 1..=3 {
+        let id = format!("<{number}@example.com>");
+        system.submit(ALICE, &["carol@postfix.example"], &["--h-Message-Id", &id, "--body", "x"]);
+        postfix.mails("carol", number);
+        postfix.wait_for_log("timeout after", number);
+        let trace = system.paquebot(&["trace", &id]);
+        assert!(trace.contains("250 2.0.0 Ok") && !trace.contains("again"), "{trace}");
+    }
+}
+
+#[test]
 fn what_postfix_returns_reaches_the_sender() {
     let address = own_address();
     let (_dns, system) = beside_postfix(address);
@@ -264,6 +279,13 @@ fn postfix_hands_mail_to_us() {
     assert!(mail.contains("with ESMTPS"), "not over TLS: {mail}");
     assert!(mail.contains(&format!("Return-Path: <{from}>")), "{mail}");
     let id = mail.lines().find_map(|line| line.strip_prefix("Message-Id: <")).unwrap_or_default();
+
+    // RFC 6531: from an address beyond ASCII.
+    let from = "jörg@postfix.example";
+    postfix.send(from, ALICE, &format!("From: Jörg <{from}>\nTo: {ALICE}\nSubject: ü\n\nü\n"));
+    let international = system.fetch(ALICE, 2);
+    assert!(international.contains("Return-Path: <jörg@postfix.example>"), "{international}");
+    assert!(international.contains("with UTF8SMTPS "), "{international}");
     let trace = system.paquebot(&["trace", id.trim_end_matches('>')]);
     assert!(trace.contains("MDA"), "{trace}");
 }
