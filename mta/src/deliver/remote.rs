@@ -1,21 +1,18 @@
-//! To the next host: DNS, TCP, and the SMTP client machine over it.
+//! To the next host: DNS, a connection, and the SMTP client machine over it.
 //!
-//! Decides nothing: the route is [`route`], what a reply means is [`crate::queue::outcome`].
-//! Here alone mail leaves: one connection a session, made from the configured address.
+//! Decides nothing: the route is [`route`], what a reply means is [`crate::queue::outcome`]; opens no socket:
+//! that is [`crate::net::connect`]. Here alone mail leaves: one connection a session.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::future::{BoxFuture, FutureExt, join_all};
 use paquebot_mta_api::{address::Domain, config::Delivery};
 use paquebot_proto::smtp::client::{ClientMachine, Settings, StartTls};
 use rustls::pki_types::ServerName;
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::timeout,
-};
+use tokio::net::TcpStream;
 
 use super::{
     Remote, Routed, opportunistic,
@@ -25,6 +22,7 @@ use crate::{
     dns::{Answer, Resolver},
     identity::Identity,
     net::{
+        connect::connect,
         drive::drive,
         transport::{TlsSide, Transport},
     },
@@ -33,9 +31,6 @@ use crate::{
         route::{self, EXCHANGERS_MAX, Exchanger, Target},
     },
 };
-
-/// A host that does not answer a connection within that time is down; RFC 5321 names no figure.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Mail by SMTP.
 pub struct Smtp {
@@ -83,7 +78,8 @@ impl Smtp {
     async fn converse(&self, target: &Target, lane: &mut Lane) {
         // RFC 7435 §3: encryption where it can be had; a failed handshake must not make mail impossible.
         for tls in [StartTls::Opportunistic, StartTls::Off] {
-            let stream = match self.connect(target.address).await {
+            let address = SocketAddr::new(target.address, self.delivery.port);
+            let stream = match connect(address, self.delivery.source_address).await {
                 Ok(stream) => stream,
                 Err(error) => {
                     let reason = format!("cannot connect to {}: {error}", target.address);
@@ -112,18 +108,6 @@ impl Smtp {
             tracing::debug!(host = %target.host, %error, "a session broke");
         }
         session.progress()
-    }
-
-    async fn connect(&self, address: IpAddr) -> std::io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(source) = self.delivery.source_address {
-            socket.bind(SocketAddr::new(source, 0))?;
-        }
-        let connect = socket.connect(SocketAddr::new(address, self.delivery.port));
-        let stream = timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
-        // Commands are small and wait for replies.
-        stream.set_nodelay(true)?;
-        Ok(stream)
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
             // What it had under way is held by us and known to nobody: given back as soon as that is possible.
             tracing::error!(?destination, "a delivery panicked");
             shared.doubtful.store(true, Ordering::Relaxed);
+            // Claimed again it is put off, a failed attempt more each time, and given up like any other in the end:
+            // a message that ends its worker must not do so without pause or for ever.
+            let failure = Failure::ours(EnhancedCode(4, 3, 0), "the delivery was broken off by a fault of this server");
+            shared.line().close(&destination, Instant::now() + rest(&shared), failure);
         },
         () = term.over.cancelled() => {}
         () = shared.stopped.cancelled() => {}
@@ -93,11 +97,14 @@ async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super:
         fail(shared, job, &failure, Some(looked_up.clone())).await;
     }
     if !lane.has_been_ready() {
-        // Shorter than any pause, so that a message that comes back finds the door open.
-        let rest = Duration::from_millis(shared.writer.retry.first_ms / 2).min(REST_MAX);
-        shared.line().close(destination, Instant::now() + rest, failure.clone());
+        shared.line().close(destination, Instant::now() + rest(shared), failure.clone());
         fail_all(shared, destination, &failure, Some(looked_up)).await;
     }
+}
+
+/// Shorter than any pause, so that a message that comes back finds the door open.
+fn rest(shared: &Shared) -> Duration {
+    Duration::from_millis(shared.writer.retry.first_ms / 2).min(REST_MAX)
 }
 
 /// Mailboxes here, and recipients that are decided without leaving.
