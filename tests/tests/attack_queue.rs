@@ -95,7 +95,7 @@ impl Bench {
             signers: Arc::new(Signers::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
             clock: clock.clone(),
-            identity: "mail.example.com".parse::<Domain>().unwrap().into(),
+            identity: "mail.example.com".parse::<paquebot_mta_api::address::Domain>().unwrap().into(),
             delivery: Delivery { connections_per_destination: 1, retry: RETRY, ..Delivery::default() },
             first_attempts: 100,
         });

@@ -134,12 +134,12 @@ fn what_is_wrong_is_said_with_file_and_field() {
     ] {
         fs::write(&file, text).unwrap();
         let ran = tool::run(&program("paquebot-mta").to_string_lossy(), &["serve", "--config", &path], b"");
-        assert_eq!(ran.code, 1, "{}", ran.text);
-        assert!(words.iter().all(|word| ran.text.contains(word)), "{words:?}: {}", ran.text);
+        assert_eq!(ran.code, 1, "{}", ran.text());
+        assert!(words.iter().all(|word| ran.text().contains(word)), "{words:?}: {}", ran.text());
     }
     let ran = tool::run(&program("paquebot-mta").to_string_lossy(), &["serve", "--config", "/absent.yaml"], b"");
     assert_eq!(ran.code, 1);
-    assert!(ran.text.contains("cannot read /absent.yaml"), "{}", ran.text);
+    assert!(ran.text().contains("cannot read /absent.yaml"), "{}", ran.text());
 }
 
 #[test]
