@@ -13,7 +13,9 @@ missing=()
 for command in "${!package_of[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
 done
-/usr/bin/python3 -c 'import dkim, nacl' 2>/dev/null || missing+=(python3-dkim python3-nacl)
+/usr/bin/python3 -c 'import dkim, nacl, dns' 2>/dev/null || missing+=(python3-dkim python3-nacl python3-dnspython)
+# swaks speaks TLS by it.
+perl -MNet::SSLeay -e 1 2>/dev/null || missing+=(libnet-ssleay-perl)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()

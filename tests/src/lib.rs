@@ -4,16 +4,23 @@
 //! - [`system`]: a mail system of its own, as a user runs it: `paquebot up`.
 //! - [`dns`]: authoritative DNS on loopback.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
-//! - [`tool`]: the peers' command lines: swaks, curl.
+//! - [`greylist`]: a policy service for it.
+//! - [`user`]: what a user's programs do with it: swaks, curl.
+//! - [`tool`]: the peers' command lines.
 //! - [`zones`]: a DNS server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub mod dns;
+pub mod greylist;
 pub mod mta;
 pub mod postfix;
 pub mod system;
 pub mod tool;
+pub mod user;
 pub mod zones;
 
 /// The repository's top folder.
@@ -27,4 +34,9 @@ pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     let folder = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/debug"));
     folder.join(name)
+}
+
+/// Between two looks at a condition that only another process can change: leaves it the processor.
+pub fn pause() {
+    std::thread::park_timeout(Duration::from_millis(5));
 }

@@ -9,11 +9,13 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::tool;
+use crate::{pause, tool};
 
 /// Where it listens for SMTP.
 pub const PORT: u16 = 2525;
-const START_SECONDS_MAX: Duration = Duration::from_secs(30);
+/// The maildir of everybody who is neither carol nor dave.
+pub const REST: &str = "rest";
+const WAIT_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// A running instance; stopped when dropped.
 pub struct Postfix {
@@ -34,7 +36,7 @@ impl Postfix {
         tool::must("chown", &["postfix", &text(&top.join("lib")), &text(&top.join("mail"))], b"");
         fs::write(top.join("etc/main.cf"), main_cf(top, address, domains, main)).unwrap();
         fs::write(top.join("etc/master.cf"), master_cf(address)).unwrap();
-        fs::write(top.join("etc/mailboxes"), "/^(.+)@(.+)$/ ${1}/\n").unwrap();
+        fs::write(top.join("etc/mailboxes"), mailboxes(domains)).unwrap();
         let postfix = Self { folder, address };
         postfix.command("start");
         postfix.wait_for_port();
@@ -48,8 +50,8 @@ impl Postfix {
     fn wait_for_port(&self) {
         let began = Instant::now();
         while TcpStream::connect(SocketAddr::new(self.address, PORT)).is_err() {
-            assert!(began.elapsed() < START_SECONDS_MAX, "Postfix does not listen: {}", self.log());
-            std::thread::yield_now();
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "Postfix does not listen: {}", self.log());
+            pause();
         }
     }
 
@@ -58,10 +60,24 @@ impl Postfix {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// How often a line of its log has this text.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(text)).count()
+    }
+
+    /// Waits until as many lines of its log have this text.
+    pub fn wait_for_log(&self, text: &str, count: usize) {
+        let began = Instant::now();
+        while self.logged(text) < count {
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{text:?} is not in the log: {}", self.log());
+            pause();
+        }
+    }
+
     /// Hands a message to its queue, as a local program would.
     pub fn send(&self, from: &str, to: &str, message: &str) {
         let config = text(&self.folder.path().join("etc"));
-        tool::must("sendmail", &["-C", &config, "-f", from, to], message.as_bytes());
+        tool::must("sendmail", &["-C", &config, "-i", "-f", from, to], message.as_bytes());
     }
 
     /// The messages in a user's maildir, when there are as many.
@@ -74,20 +90,29 @@ impl Postfix {
             if files.len() >= count {
                 return files.iter().map(|file| fs::read(file).unwrap()).collect();
             }
-            assert!(began.elapsed() < START_SECONDS_MAX, "{user} has {} of {count} mails: {}", files.len(), self.log());
-            std::thread::yield_now();
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{user} has {} of {count} mails: {}", files.len(), self.log());
+            pause();
         }
     }
 }
 
 impl Drop for Postfix {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- Postfix at {}:\n{}", self.address, self.log());
+        }
         tool::run("postfix", &["-c", &text(&self.folder.path().join("etc")), "stop"], b"");
     }
 }
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// Carol and dave have a maildir each, all others [`REST`].
+fn mailboxes(domains: &[&str]) -> String {
+    let of = |domain: &&str| format!("carol@{domain} carol/\ndave@{domain} dave/\n@{domain} {REST}/\n");
+    domains.iter().map(of).collect()
 }
 
 fn main_cf(top: &Path, address: IpAddr, domains: &[&str], more: &str) -> String {
@@ -104,12 +129,13 @@ fn main_cf(top: &Path, address: IpAddr, domains: &[&str], more: &str) -> String 
          mydestination =\n\
          inet_interfaces = 127.0.0.1\n\
          inet_protocols = ipv4\n\
+         smtp_bind_address = {address}\n\
          mynetworks = {address}/32\n\
          alias_maps =\n\
          alias_database =\n\
          virtual_mailbox_domains = {}\n\
          virtual_mailbox_base = {top}/mail\n\
-         virtual_mailbox_maps = regexp:{top}/etc/mailboxes\n\
+         virtual_mailbox_maps = texthash:{top}/etc/mailboxes\n\
          virtual_uid_maps = static:{user}\n\
          virtual_gid_maps = static:{group}\n\
          virtual_minimum_uid = 1\n\

@@ -3,16 +3,16 @@
 use std::{
     fs,
     io::Read,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::program;
+use crate::{pause, program};
 
 /// The ports of `paquebot up`.
 pub mod port {
@@ -32,18 +32,25 @@ pub mod port {
 
 const START_SECONDS_MAX: Duration = Duration::from_secs(60);
 
-/// A loopback address that no other test of this machine uses now: by process and by call.
+/// Held open by the process that took the address: so that no other test of this machine takes it.
+const RESERVATION_PORT: u16 = 2999;
+
+/// A loopback address that no other test of this machine uses now.
 pub fn own_address() -> IpAddr {
-    static USED: AtomicU32 = AtomicU32::new(0);
-    let used = USED.fetch_add(1, Ordering::SeqCst);
-    let number = (std::process::id().wrapping_mul(16).wrapping_add(used)) % (100 * 254 * 250);
-    let octet = |n: u32| u8::try_from(n).unwrap_or(1);
-    IpAddr::V4(Ipv4Addr::new(
-        127,
-        octet(100 + number / (254 * 250)),
-        octet(number / 250 % 254),
-        octet(1 + number % 250),
-    ))
+    static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = std::process::id().wrapping_mul(16);
+    for number in 0..1000 {
+        let number = first.wrapping_add(number) % (100 * 254 * 250);
+        let octet = |n: u32| u8::try_from(n).unwrap_or(1);
+        let (net, host) = (octet(100 + number / (254 * 250)), octet(1 + number % 250));
+        let address = IpAddr::V4(Ipv4Addr::new(127, net, octet(number / 250 % 254), host));
+        if let Ok(listener) = TcpListener::bind((address, RESERVATION_PORT)) {
+            taken.push(listener);
+            return address;
+        }
+    }
+    panic!("no loopback address is free");
 }
 
 /// A running `paquebot up`; ended when dropped.
@@ -87,7 +94,7 @@ impl System {
                 panic!("paquebot up ended with {status}: {}", self.log());
             }
             assert!(began.elapsed() < START_SECONDS_MAX, "not ready: {}", self.log());
-            std::thread::yield_now();
+            pause();
         }
     }
 
@@ -115,6 +122,7 @@ impl System {
     pub fn get(&self, path: &str) -> Option<String> {
         use std::io::Write;
         let mut connection = TcpStream::connect(self.at(port::METRICS)).ok()?;
+        connection.set_read_timeout(Some(START_SECONDS_MAX)).ok()?;
         write!(connection, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).ok()?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer).ok()?;
@@ -126,15 +134,23 @@ impl System {
         let data = self.data().to_string_lossy().into_owned();
         let mut all = arguments.to_vec();
         all.extend(["--data", &data]);
-        crate::tool::must(&program("paquebot").to_string_lossy(), &all, b"")
+        let ran = crate::tool::run(&program("paquebot").to_string_lossy(), &all, b"");
+        assert_eq!(ran.code, 0, "paquebot {all:?}: {}", ran.text());
+        String::from_utf8_lossy(&ran.output).into_owned()
+    }
+
+    /// The DNS records that follow from its YAML, with its keys: what the owner of the domains publishes.
+    pub fn records(&self) -> String {
+        let yaml = self.folder.path().join("yaml").to_string_lossy().into_owned();
+        self.paquebot(&["dns", "-f", &yaml])
     }
 
     /// The generated password of a mailbox.
     pub fn password(&self, mailbox: &str) -> String {
-        let passwords = fs::read_to_string(self.data().join("passwords.yaml")).unwrap();
-        let line = passwords.lines().find(|line| line.contains(mailbox));
-        let line = line.unwrap_or_else(|| panic!("no password for {mailbox}"));
-        line.split_whitespace().last().unwrap().trim_matches(|quote| quote == '\'' || quote == '"').to_owned()
+        let passwords = fs::read_to_string(self.data().join("passwords")).unwrap();
+        let start = format!("{mailbox}: ");
+        let line = passwords.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("no password for {mailbox}")).to_owned()
     }
 }
 

@@ -9,10 +9,7 @@ use std::{
 };
 
 use futures::future::{BoxFuture, FutureExt, join_all};
-use paquebot_mta_api::{
-    address::Domain,
-    config::{Config, Delivery, Protocol},
-};
+use paquebot_mta_api::{address::Domain, config::Delivery};
 use paquebot_proto::smtp::client::{ClientMachine, Settings, StartTls};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -23,6 +20,7 @@ use super::{
 };
 use crate::{
     dns::{Answer, Resolver},
+    identity::Identity,
     net::{
         connect::connect,
         drive::drive,
@@ -30,7 +28,7 @@ use crate::{
     },
     queue::{
         lane::Lane,
-        route::{self, EXCHANGERS_MAX, Exchanger, Ourselves, Target},
+        route::{self, EXCHANGERS_MAX, Exchanger, Target},
     },
 };
 
@@ -38,23 +36,14 @@ use crate::{
 pub struct Smtp {
     resolver: Resolver,
     delivery: Delivery,
-    ourselves: Ourselves,
+    identity: Identity,
     tls: std::sync::Arc<rustls::ClientConfig>,
 }
 
 impl Smtp {
-    /// As this process is configured.
-    pub fn new(config: &Config, resolver: Resolver) -> Result<Self, rustls::Error> {
-        let mail = config.listeners.iter().filter(|listener| {
-            listener.protocol == Protocol::Smtp
-                && listener.address.port() == config.delivery.port
-                && !listener.address.ip().is_unspecified()
-        });
-        let ourselves = Ourselves {
-            hostname: config.hostname.clone(),
-            addresses: mail.map(|listener| listener.address.ip().to_canonical()).collect(),
-        };
-        Ok(Self { resolver, delivery: config.delivery.clone(), ourselves, tls: opportunistic::client_config()? })
+    /// Sends as this server.
+    pub fn new(delivery: Delivery, identity: Identity, resolver: Resolver) -> Result<Self, rustls::Error> {
+        Ok(Self { resolver, delivery, identity, tls: opportunistic::client_config()? })
     }
 
     async fn look_up(&self, domain: &Domain) -> Routed {
@@ -74,7 +63,7 @@ impl Smtp {
         for (exchanger, addresses) in &found {
             words.push_str(&format!("; {}: {addresses}", exchanger.host));
         }
-        let targets = route::targets(domain, &found, &self.ourselves, &self.delivery.allowed_targets);
+        let targets = route::targets(domain, &found, &self.identity.current(), &self.delivery.allowed_targets);
         Routed { words, targets }
     }
 
@@ -108,7 +97,7 @@ impl Smtp {
     }
 
     async fn speak(&self, stream: TcpStream, target: &Target, tls: StartTls, lane: &mut Lane) -> Progress {
-        let hello_name = self.ourselves.hostname.as_str().to_owned();
+        let hello_name = self.identity.current().hostname.as_str().to_owned();
         let machine = ClientMachine::new(Settings { hello_name, tls }, Instant::now());
         let name = ServerName::try_from(target.host.clone()).unwrap_or_else(|_| ServerName::from(target.address));
         let side = TlsSide::Client(self.tls.clone(), name);
