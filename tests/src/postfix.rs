@@ -48,11 +48,7 @@ impl Postfix {
     }
 
     fn wait_for_port(&self) {
-        let began = Instant::now();
-        while TcpStream::connect(SocketAddr::new(self.address, PORT)).is_err() {
-            assert!(began.elapsed() < WAIT_SECONDS_MAX, "Postfix does not listen: {}", self.log());
-            pause();
-        }
+        self.until("it listens", &|| TcpStream::connect(SocketAddr::new(self.address, PORT)).is_ok());
     }
 
     /// What it logged.
@@ -65,13 +61,29 @@ impl Postfix {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
 
-    /// Waits until as many lines of its log have this text.
-    pub fn wait_for_log(&self, text: &str, count: usize) {
+    /// Waits until this holds.
+    pub fn until(&self, what: &str, holds: &dyn Fn() -> bool) {
         let began = Instant::now();
-        while self.logged(text) < count {
-            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{text:?} is not in the log: {}", self.log());
+        while !holds() {
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "never: {what}: {}", self.log());
             pause();
         }
+    }
+
+    /// Waits until as many lines of its log have this text.
+    pub fn wait_for_log(&self, text: &str, count: usize) {
+        self.until(text, &|| self.logged(text) >= count);
+    }
+
+    /// Ends it at once, sessions and all.
+    pub fn abort(&self) {
+        self.command("abort");
+    }
+
+    /// Starts it again after [`Postfix::abort`].
+    pub fn start_again(&self) {
+        self.command("start");
+        self.wait_for_port();
     }
 
     /// Hands a message to its queue, as a local program would.
