@@ -16,6 +16,8 @@ use paquebot_mta_api::{
 pub const ALIAS_DEPTH_MAX: usize = 10;
 /// Addresses that one recipient may become.
 pub const EXPANSION_MAX: usize = 1000;
+/// Names that are looked up for one recipient: aliases that lead nowhere cost time too.
+const NAMES_MAX: usize = 4 * EXPANSION_MAX;
 
 /// What a recipient address means here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +121,7 @@ impl Snapshot {
         if seen.contains(&folded) {
             return true;
         }
-        if depth > ALIAS_DEPTH_MAX || targets.len() >= EXPANSION_MAX {
+        if depth > ALIAS_DEPTH_MAX || targets.len() >= EXPANSION_MAX || seen.len() >= NAMES_MAX {
             return false;
         }
         seen.push(folded);

@@ -11,6 +11,7 @@
 //! - [`pop3`]: sessions over the mail store.
 //! - [`store`]: what is on disk, and the coalescing writer.
 //! - [`directory`]: the snapshot of domains, keys, mailboxes and aliases that is served.
+//! - [`identity`]: the name and addresses that others know us by.
 //! - [`dns`]: the one resolver, with its cache.
 //! - [`admin`]: queue and trace for people, metrics, health.
 //! - [`serve`]: puts it all together.
@@ -20,6 +21,7 @@ pub mod admin;
 pub mod deliver;
 pub mod directory;
 pub mod dns;
+pub mod identity;
 pub mod login;
 pub mod message;
 pub mod net;

@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 #[command(
     name = "paquebot-mta",
     version,
-    after_help = "Exit status: 0 ended as asked, 1 could not serve, 2 wrong use."
+    after_help = "Example: paquebot-mta serve --config /etc/paquebot/mta.yaml\n\n\
+        Exit status: 0 ended as asked, 1 could not serve, 2 wrong use."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -19,6 +19,10 @@ use hickory_server::{
     store::in_memory::InMemoryZoneHandler,
     zone_handler::{AxfrPolicy, Catalog, MessageResponseBuilder, ZoneType},
 };
+use tokio::net::{TcpListener, UdpSocket};
+
+/// Tries to find one port that is free for UDP and for TCP.
+const PORT_TRIES_MAX: usize = 20;
 
 const SOA: &str = "@ 60 IN SOA ns.example. hostmaster.example. 1 60 60 60 60\n";
 
@@ -50,11 +54,24 @@ impl Zones {
         }
         let asked = Arc::new(AtomicUsize::new(0));
         let mut server = Server::new(Faulty { catalog, asked: asked.clone() });
-        let udp = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+        let (udp, tcp) = one_port().await?;
         let address = udp.local_addr()?;
         server.register_socket(udp);
-        server.register_listener(tokio::net::TcpListener::bind(address).await?, Duration::from_secs(5), 16);
+        server.register_listener(tcp, Duration::from_secs(5), 16);
         Ok(Self { address, asked, _server: server })
+    }
+}
+
+/// A port that is free for UDP and for TCP: another test may have taken the one of the two.
+async fn one_port() -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = 0;
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await?;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) if tries >= PORT_TRIES_MAX => return Err(error),
+            Err(_) => tries += 1,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use paquebot_mta::{
     time::Micros,
     verify::{Outcome, Verifier},
 };
+use paquebot_mta_api::address::Domain;
 use paquebot_tests::zones::Zones;
 
 const ZONE: &str = "@ 60 IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n_dmarc 60 IN TXT \"v=DMARC1; p=reject\"\n\
@@ -18,7 +19,7 @@ const HEADER: &[u8] = b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=
 #[tokio::test]
 async fn the_second_message_asks_nothing() {
     let zones = Zones::serve(&[("example.com.", ZONE)]).await.unwrap();
-    let verifier = Verifier::new(Resolver::new(&[zones.address]).unwrap(), "mx.example.org".parse().unwrap());
+    let verifier = Verifier::new(Resolver::new(&[zones.address]).unwrap(), "mx.example.org".parse::<Domain>().unwrap());
     let mut asked = Vec::new();
     for _ in 0..2 {
         let spf = verifier.start_spf("192.0.2.1".parse().unwrap(), "mail.example.com", "alice@example.com");
@@ -36,7 +37,7 @@ async fn the_second_message_asks_nothing() {
 async fn look_ups_start_with_the_header() {
     let zones = Zones::serve(&[("example.com.", ZONE)]).await.unwrap();
     let resolver = Resolver::new(&[zones.address]).unwrap();
-    let verifier = Verifier::new(resolver.clone(), "mx.example.org".parse().unwrap());
+    let verifier = Verifier::new(resolver.clone(), "mx.example.org".parse::<Domain>().unwrap());
     let look_ups = verifier.start_look_ups(HEADER);
     let both = async {
         while zones.asked() < 2 {

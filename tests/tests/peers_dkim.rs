@@ -15,7 +15,10 @@ use paquebot_mta::{
     time::Micros,
     verify::{Outcome, Verifier},
 };
-use paquebot_mta_api::directory::{DkimKeyEntry, KeyAlgorithm, PrivateKey};
+use paquebot_mta_api::{
+    address::Domain,
+    directory::{DkimKeyEntry, KeyAlgorithm, PrivateKey},
+};
 use paquebot_tests::zones::Zones;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -150,7 +153,7 @@ async fn verifier(keys: &Keys) -> (Zones, Verifier) {
     );
     let zones = Zones::serve(&[("example.com.", &zone)]).await.unwrap();
     let resolver = Resolver::new(&[zones.address]).unwrap();
-    (zones, Verifier::new(resolver, "mx.example.org".parse().unwrap()))
+    (zones, Verifier::new(resolver, "mx.example.org".parse::<Domain>().unwrap()))
 }
 
 #[tokio::test]

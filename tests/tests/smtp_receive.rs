@@ -24,6 +24,32 @@ async fn a_message_from_a_server_is_verified_and_stored() -> Result<(), Fault> {
 }
 
 #[tokio::test]
+async fn look_ups_begin_when_the_header_is_there() -> Result<(), Fault> {
+    let resolver = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+    let at = resolver.local_addr()?;
+    let mta = Mta::start(|config| config.resolvers = vec![at]).await?;
+    let mut talk = mta.connect(Protocol::Smtp).await?;
+    talk.reply().await?;
+    talk.say("EHLO out.sender.example").await?;
+    for line in ["MAIL FROM:<ann@sender.example>", "RCPT TO:<bob@example.org>", "DATA"] {
+        assert!(talk.say(line).await?.starts_with(['2', '3']), "{line}");
+    }
+    let signature = "DKIM-Signature: v=1; a=rsa-sha256; d=sender.example; s=key1; h=from; bh=AAAA; b=AAAA\r\n";
+    talk.send(format!("{signature}From: ann@sender.example\r\n\r\nThe body has only begun\r\n").as_bytes()).await?;
+    let mut wanted = vec![b"\x06_dmarc".as_slice(), b"\x04key1\x0a_domainkey"];
+    let asked = async {
+        let mut question = [0; 512];
+        while !wanted.is_empty() {
+            let (octets, _) = resolver.recv_from(&mut question).await?;
+            let question = question.get(..octets).unwrap_or_default();
+            wanted.retain(|name| !question.windows(name.len()).any(|part| part == *name));
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    Ok(tokio::time::timeout(std::time::Duration::from_secs(15), asked).await??)
+}
+
+#[tokio::test]
 async fn strangers_are_refused_what_is_not_theirs() -> Result<(), Fault> {
     let mta = Mta::start(|_| {}).await?;
     let mut talk = mta.connect(Protocol::Smtp).await?;

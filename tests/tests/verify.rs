@@ -9,7 +9,10 @@ use paquebot_mta::{
     time::Micros,
     verify::{Disposition, DmarcPolicy, Outcome, Verdict, Verifier, policy},
 };
-use paquebot_mta_api::directory::{DkimKeyEntry, KeyAlgorithm, PrivateKey};
+use paquebot_mta_api::{
+    address::Domain,
+    directory::{DkimKeyEntry, KeyAlgorithm, PrivateKey},
+};
 use paquebot_tests::zones::Zones;
 
 const NOW: Micros = Micros(1_700_000_000_000_000);
@@ -87,7 +90,7 @@ async fn ground() -> Ground {
     ];
     let zones = Zones::serve(&zones).await.unwrap();
     let resolver = Resolver::new(&[zones.address]).unwrap();
-    let verifier = Verifier::new(resolver.clone(), "mx.example.org".parse().unwrap());
+    let verifier = Verifier::new(resolver.clone(), "mx.example.org".parse::<Domain>().unwrap());
     Ground { _zones: zones, resolver, verifier, rsa, ed25519 }
 }
 

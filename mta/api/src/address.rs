@@ -89,7 +89,7 @@ impl Address {
         let local: String = unquote(local).nfc().collect();
         let fits = !local.is_empty()
             && local.len() <= LOCAL_PART_OCTETS_MAX
-            && !local.chars().any(|c| c.is_control() || c.is_whitespace() || "\"\\<>(),:;[]".contains(c));
+            && !local.chars().any(|c| c.is_control() || c.is_whitespace() || "\"\\<>(),:;[]@".contains(c));
         if !fits {
             return Err(AddressError::LocalPart(local));
         }
@@ -177,6 +177,8 @@ mod tests {
             "alice@exa mple.com",
             "alice@-x.com",
             "a\r\nb@example.com",
+            // Written without quotes it would be another address: a route within the local part.
+            "\"x@elsewhere.example\"@example.com",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }

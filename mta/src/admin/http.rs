@@ -2,7 +2,14 @@
 //!
 //! Reads only. Bounded: connections, the time of a request, the size of an answer. Shows no body of a message.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -19,7 +26,7 @@ use paquebot_mta_api::journey::Queued;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener, UnixStream},
+    net::{TcpListener, UnixListener, UnixSocket, UnixStream},
     sync::Semaphore,
     time::timeout,
 };
@@ -38,6 +45,10 @@ const CONNECTIONS_MAX: usize = 32;
 const HEADER_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// A connection lasts that long at most: scrapers open another.
 const CONNECTION_SECONDS_MAX: Duration = Duration::from_secs(60);
+/// The Unix socket's file: its owner's only.
+const SOCKET_MODE: u32 = 0o600;
+/// Connections to the Unix socket that wait to be accepted.
+const SOCKET_BACKLOG: u32 = 64;
 /// Steps of a journey in one answer.
 const EVENTS_MAX: usize = 1000;
 /// Rows of the queue in one answer.
@@ -183,7 +194,7 @@ pub async fn bind_metrics(address: SocketAddr) -> Result<TcpListener, AdminError
 
 /// Binds the Unix socket, mode 0600. A file left over by a process that is gone is replaced; a living one is not.
 pub async fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::fs::FileTypeExt;
     let failed = |error: io::Error| AdminError::Socket { path: path.display().to_string(), error };
     if let Ok(metadata) = tokio::fs::symlink_metadata(path).await {
         if !metadata.file_type().is_socket() {
@@ -194,9 +205,26 @@ pub async fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
         }
         tokio::fs::remove_file(path).await.map_err(failed)?;
     }
-    let socket = UnixListener::bind(path).map_err(failed)?;
-    tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).await.map_err(failed)?;
-    Ok(socket)
+    listen_private(path).map_err(failed)
+}
+
+/// Others never get in: Linux makes the file with the socket's own mode, and nobody can connect before `listen`.
+fn listen_private(path: &Path) -> io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    make_private(&socket)?;
+    socket.bind(path)?;
+    std::fs::set_permissions(path, only_owner())?;
+    socket.listen(SOCKET_BACKLOG)
+}
+
+/// Where the system does not know modes of sockets, the file gets its mode after it was made.
+fn make_private(socket: &UnixSocket) -> io::Result<()> {
+    let file = std::fs::File::from(socket.as_fd().try_clone_to_owned()?);
+    file.set_permissions(only_owner()).or_else(|error| if cfg!(target_os = "linux") { Err(error) } else { Ok(()) })
+}
+
+fn only_owner() -> std::fs::Permissions {
+    std::fs::Permissions::from_mode(SOCKET_MODE)
 }
 
 /// Serves the metrics address until `closing`.
@@ -272,9 +300,19 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_socket_is_private_from_its_first_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let socket = UnixSocket::new_stream().unwrap();
+        make_private(&socket).unwrap();
+        socket.bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+    }
+
     #[tokio::test]
     async fn a_stale_socket_is_replaced_and_a_living_one_kept() {
-        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("admin.sock");
         let first = bind_socket(&path).await.unwrap();

@@ -1,24 +1,18 @@
-//! To the next host: DNS, TCP, and the SMTP client machine over it.
+//! To the next host: DNS, a connection, and the SMTP client machine over it.
 //!
-//! Decides nothing: the route is [`route`], what a reply means is [`crate::queue::outcome`].
-//! Here alone mail leaves: one connection a session, made from the configured address.
+//! Decides nothing: the route is [`route`], what a reply means is [`crate::queue::outcome`]; opens no socket:
+//! that is [`crate::net::connect`]. Here alone mail leaves: one connection a session.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::future::{BoxFuture, FutureExt, join_all};
-use paquebot_mta_api::{
-    address::Domain,
-    config::{Config, Delivery, Protocol},
-};
+use paquebot_mta_api::{address::Domain, config::Delivery};
 use paquebot_proto::smtp::client::{ClientMachine, Settings, StartTls};
 use rustls::pki_types::ServerName;
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::timeout,
-};
+use tokio::net::TcpStream;
 
 use super::{
     Remote, Routed, opportunistic,
@@ -26,40 +20,30 @@ use super::{
 };
 use crate::{
     dns::{Answer, Resolver},
+    identity::Identity,
     net::{
+        connect::connect,
         drive::drive,
         transport::{TlsSide, Transport},
     },
     queue::{
         lane::Lane,
-        route::{self, EXCHANGERS_MAX, Exchanger, Ourselves, Target},
+        route::{self, EXCHANGERS_MAX, Exchanger, Target},
     },
 };
-
-/// A host that does not answer a connection within that time is down; RFC 5321 names no figure.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Mail by SMTP.
 pub struct Smtp {
     resolver: Resolver,
     delivery: Delivery,
-    ourselves: Ourselves,
+    identity: Identity,
     tls: std::sync::Arc<rustls::ClientConfig>,
 }
 
 impl Smtp {
-    /// As this process is configured.
-    pub fn new(config: &Config, resolver: Resolver) -> Result<Self, rustls::Error> {
-        let mail = config.listeners.iter().filter(|listener| {
-            listener.protocol == Protocol::Smtp
-                && listener.address.port() == config.delivery.port
-                && !listener.address.ip().is_unspecified()
-        });
-        let ourselves = Ourselves {
-            hostname: config.hostname.clone(),
-            addresses: mail.map(|listener| listener.address.ip().to_canonical()).collect(),
-        };
-        Ok(Self { resolver, delivery: config.delivery.clone(), ourselves, tls: opportunistic::client_config()? })
+    /// Sends as this server.
+    pub fn new(delivery: Delivery, identity: Identity, resolver: Resolver) -> Result<Self, rustls::Error> {
+        Ok(Self { resolver, delivery, identity, tls: opportunistic::client_config()? })
     }
 
     async fn look_up(&self, domain: &Domain) -> Routed {
@@ -79,7 +63,7 @@ impl Smtp {
         for (exchanger, addresses) in &found {
             words.push_str(&format!("; {}: {addresses}", exchanger.host));
         }
-        let targets = route::targets(domain, &found, &self.ourselves, &self.delivery.allowed_targets);
+        let targets = route::targets(domain, &found, &self.identity.current(), &self.delivery.allowed_targets);
         Routed { words, targets }
     }
 
@@ -94,7 +78,8 @@ impl Smtp {
     async fn converse(&self, target: &Target, lane: &mut Lane) {
         // RFC 7435 §3: encryption where it can be had; a failed handshake must not make mail impossible.
         for tls in [StartTls::Opportunistic, StartTls::Off] {
-            let stream = match self.connect(target.address).await {
+            let address = SocketAddr::new(target.address, self.delivery.port);
+            let stream = match connect(address, self.delivery.source_address).await {
                 Ok(stream) => stream,
                 Err(error) => {
                     let reason = format!("cannot connect to {}: {error}", target.address);
@@ -112,7 +97,7 @@ impl Smtp {
     }
 
     async fn speak(&self, stream: TcpStream, target: &Target, tls: StartTls, lane: &mut Lane) -> Progress {
-        let hello_name = self.ourselves.hostname.as_str().to_owned();
+        let hello_name = self.identity.current().hostname.as_str().to_owned();
         let machine = ClientMachine::new(Settings { hello_name, tls }, Instant::now());
         let name = ServerName::try_from(target.host.clone()).unwrap_or_else(|_| ServerName::from(target.address));
         let side = TlsSide::Client(self.tls.clone(), name);
@@ -123,18 +108,6 @@ impl Smtp {
             tracing::debug!(host = %target.host, %error, "a session broke");
         }
         session.progress()
-    }
-
-    async fn connect(&self, address: IpAddr) -> std::io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(source) = self.delivery.source_address {
-            socket.bind(SocketAddr::new(source, 0))?;
-        }
-        let connect = socket.connect(SocketAddr::new(address, self.delivery.port));
-        let stream = timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
-        // Commands are small and wait for replies.
-        stream.set_nodelay(true)?;
-        Ok(stream)
     }
 }
 

@@ -27,6 +27,9 @@ pub enum FromError {
     /// No address in it, or something that is none.
     #[error("the From field has no readable address: write it as Name <name@example.com>")]
     Unreadable,
+    /// A line that some reader's program takes for a From field, or that would become part of our own field above it.
+    #[error("the header has a line that is no field but may be read as one: start each with its name and a colon")]
+    Disguised,
 }
 
 /// The one domain of the one From field.
@@ -38,12 +41,28 @@ pub fn author_domain(header: &[u8]) -> Result<Domain, FromError> {
 
 /// The addresses of the one From field; at least one.
 pub fn authors(header: &[u8]) -> Result<Vec<Author>, FromError> {
+    if has_disguised_from(header) {
+        return Err(FromError::Disguised);
+    }
     let mut from = fields(header).filter(|field| field.is("From"));
     let field = from.next().ok_or(FromError::Missing)?;
     match from.count() {
         0 => addresses(field.value).ok_or(FromError::Unreadable),
         more => Err(FromError::SeveralFields(more + 1)),
     }
+}
+
+/// Whether a line is no From field for us and may be one elsewhere: octets that do not belong in a name
+/// (RFC 5322 §2.2) are left out by some programs; a first line that is folded would continue our own field.
+fn has_disguised_from(header: &[u8]) -> bool {
+    let reads_as_from = |octets: &[u8]| {
+        let Some(colon) = octets.iter().position(|octet| *octet == b':') else { return false };
+        let name = octets.get(..colon).unwrap_or_default().iter().filter(|octet| octet.is_ascii_graphic());
+        name.map(u8::to_ascii_lowercase).eq(*b"from")
+    };
+    header.starts_with(b" ")
+        || header.starts_with(b"\t")
+        || fields(header).any(|field| field.name.is_empty() && reads_as_from(field.value))
 }
 
 /// The addresses of all Sender fields; `None` where one of them is unreadable.
@@ -125,6 +144,10 @@ mod tests {
             ("From: a@example.com\r\nFrom : b@evil.example", SeveralFields(2)),
             ("From: a@example.com, b@example.org", SeveralDomains),
             ("From:", Unreadable),
+            ("From: a@example.com\r\nFrom\u{b}: b@evil.example", Disguised),
+            ("From: a@example.com\r\nFr\0om: b@evil.example", Disguised),
+            ("From: a@example.com\r\nF\u{ad}rom: b@evil.example", Disguised),
+            ("From: a@example.com\r\nF rom: b@evil.example", Disguised),
             ("From: Alice", Unreadable),
             ("From: undisclosed:;", Unreadable),
             ("From: a@example.com <b@evil.example>", SeveralDomains),
@@ -143,6 +166,13 @@ mod tests {
                 (Err(found), expected) => assert_eq!(found, expected, "{from}"),
                 (Ok(found), _) => panic!("{from} gave {found}"),
             }
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_a_field() {
+        for header in [" From: a@evil.example\r\nFrom: a@example.com", "\tdmarc=pass\r\nFrom: a@example.com"] {
+            assert_eq!(author_domain(header.as_bytes()), Err(FromError::Disguised), "{header}");
         }
     }
 

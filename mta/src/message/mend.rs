@@ -23,11 +23,12 @@ pub fn without(header: &[u8], unwanted: impl Fn(&RawField<'_>) -> bool) -> Vec<u
     kept
 }
 
-/// A header that another server sent, as it is passed on: no Bcc, no Return-Path (RFC 5321 §4.4: only
-/// the final server writes it), no results in our name (RFC 8601 §5).
+/// A header that another server sent, as it is passed on: no Bcc (RFC 5322 §3.6.3, §3.6.6), no
+/// Return-Path (RFC 5321 §4.4: only the final server writes it), no results in our name (RFC 8601 §5).
 pub fn received_header(header: &[u8], hostname: &Domain) -> Vec<u8> {
     without(header, |field| {
         field.is("Bcc")
+            || field.is("Resent-Bcc")
             || field.is("Return-Path")
             || (field.is("Authentication-Results") && claims_to_be(field.value, hostname))
     })
@@ -93,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_bcc_and_return_path_goes() {
-        let header = b"Bcc: a@b\r\n c@d\r\nFrom: x  y\r\nbCC : e\r\nReturn-Path: <z>\r\nTo: q\r\n\r\n";
+        let header =
+            b"Bcc: a@b\r\n c@d\r\nResent-Bcc: e@f\r\nFrom: x  y\r\nbCC : e\r\nReturn-Path: <z>\r\nTo: q\r\n\r\n";
         assert_eq!(received_header(header, &us()), b"From: x  y\r\nTo: q\r\n\r\n");
     }
 

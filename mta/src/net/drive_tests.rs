@@ -140,7 +140,7 @@ async fn bulk_output_is_fetched_in_parts_and_reaches_a_slow_reader_whole() {
     let driving = drive(Toy::default(), &mut keeper, Transport::Plain(server), TlsSide::None, CancellationToken::new());
     let talking = async {
         client.write_all(b"bulk\nask\nbye\n").await.unwrap();
-        let (mut all, mut part) = (0, vec![0; 1000]);
+        let (mut all, mut part) = (0, vec![0; 5000]);
         let mut tail = Vec::new();
         loop {
             // One small read a turn: the writer meets a full socket again and again.

@@ -5,6 +5,7 @@
 //! by an outcome that the store has committed.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use paquebot_mta_api::{address::Domain, config};
+use paquebot_mta_api::config;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,6 +28,7 @@ use crate::{
     admin::metrics::SharedMetrics,
     deliver::{Remote, local},
     directory::Directory,
+    identity::Identity,
     message::Message,
     sign::Signers,
     store::{Accept, Clock, Envelope, Incarnation, Store},
@@ -54,7 +56,7 @@ pub struct Deps {
     /// The wall clock.
     pub clock: Clock,
     /// The name of this server.
-    pub hostname: Domain,
+    pub identity: Identity,
     /// Connections and retries.
     pub delivery: config::Delivery,
     /// Messages accepted and not yet tried; above it new ones wait in the store.
@@ -75,7 +77,7 @@ impl Engine {
         let first_attempts = usize::try_from(deps.first_attempts).unwrap_or(usize::MAX).max(1);
         let shared = Arc::new(Shared {
             writer: notice::Writer {
-                hostname: deps.hostname,
+                identity: deps.identity,
                 retry: deps.delivery.retry.clone(),
                 directory: deps.directory,
                 signers: deps.signers,
@@ -234,12 +236,16 @@ impl Shared {
             }
         }
         let ticket = self.budget.ticket(&message);
+        let since = self.clock.now();
+        let mut told = HashSet::new();
         for (destination, recipients) in groups {
             let job = Job {
                 message: message.clone(),
                 envelope: envelope.clone(),
                 recipients,
                 holder,
+                since,
+                route_told: !told.insert(destination.clone()),
                 ticket: ticket.clone(),
             };
             let (then, crowded) = {

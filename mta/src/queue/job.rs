@@ -12,6 +12,7 @@ use super::outcome::Failure;
 use crate::{
     message::{Body, Message},
     store::{AccountId, Envelope, Held, Incarnation, NewRecipient, RecipientIndex},
+    time::Micros,
 };
 
 /// Where a job waits.
@@ -92,6 +93,10 @@ pub struct Job {
     pub recipients: Vec<Recipient>,
     /// Who holds the rows.
     pub holder: Incarnation,
+    /// When it came into line.
+    pub since: Micros,
+    /// Whether its journey already names the DNS answers, or another job of the same message does.
+    pub route_told: bool,
     /// Its share of the budget: given back when the last job of the message is settled or dropped.
     pub ticket: Arc<Ticket>,
 }

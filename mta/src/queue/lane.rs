@@ -14,7 +14,7 @@ use super::{
     job::{Destination, Job, Place, Recipient},
     outcome::{self, Failure, Found, Needs, Said},
     route::Target,
-    settle::Settlement,
+    settle::{LookedUp, Settlement},
     worker,
 };
 use crate::{message::Message, store::Store};
@@ -39,7 +39,7 @@ pub enum End {
 pub struct Lane {
     shared: Arc<Shared>,
     destination: Destination,
-    routed: Arc<str>,
+    routed: LookedUp,
     host: Arc<str>,
     via: Arc<str>,
     /// Under way in this session.
@@ -55,7 +55,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, destination: Destination, routed: Arc<str>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, destination: Destination, routed: LookedUp) -> Self {
         Self {
             shared,
             destination,
@@ -188,7 +188,9 @@ impl Lane {
             }
         }
         if !again.is_empty() {
-            self.carry(job.with(again));
+            // One step for both where the others are settled below.
+            let route_told = job.route_told || !settled.0.is_empty();
+            self.carry(Job { route_told, ..job.with(again) });
         }
         if !settled.0.is_empty() {
             self.settle(job.with(settled.0), settled.1).await;

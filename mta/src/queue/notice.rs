@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     directory::{Directory, Resolved, Snapshot},
+    identity::Identity,
     message::{Body, Message, MessageId, canonical::BodyHasher},
-    sign::Signers,
+    sign::{Signatures, Signers},
     store::{Accept, AccountId, Envelope, Incarnation, NewRecipient, RecipientIndex},
     time::Micros,
 };
@@ -25,7 +26,7 @@ use crate::{
 /// What is needed to write notices.
 pub struct Writer {
     /// The name of this server.
-    pub hostname: Domain,
+    pub identity: Identity,
     /// For when a message is given up.
     pub retry: Retry,
     /// Who is hosted, and their keys.
@@ -83,7 +84,8 @@ pub async fn write(
     if recipients.is_empty() {
         return None;
     }
-    let domain = from_domain(&snapshot, sender, reported, &writer.hostname);
+    let hostname = &writer.identity.current().hostname;
+    let domain = from_domain(&snapshot, sender, reported, hostname);
     let from = Address::new("postmaster", domain.clone()).ok()?;
     let id = MessageId::new();
     let reported: Vec<Reported<'_>> = reported
@@ -93,7 +95,7 @@ pub async fn write(
     let composed = dsn::compose(&Notice {
         kind,
         id,
-        reporter: &writer.hostname,
+        reporter: hostname,
         from: &from,
         to: sender,
         message: &job.message,
@@ -101,8 +103,8 @@ pub async fn write(
         now,
         recipients: &reported,
     });
-    let message = signed(writer, &snapshot, &domain, id, composed, now).await;
-    Some(accept(message, job, recipients.to_vec(), now))
+    let (message, signed_by) = signed(writer, &snapshot, &domain, id, composed, now).await;
+    Some(accept(message, signed_by, job, recipients.to_vec(), now))
 }
 
 async fn signed(
@@ -112,42 +114,46 @@ async fn signed(
     id: MessageId,
     composed: dsn::Composed,
     now: Micros,
-) -> Message {
+) -> (Message, String) {
     let header = Bytes::from(composed.header);
     let body = Bytes::from(composed.body);
     let mut hasher = BodyHasher::default();
     hasher.feed(&body);
+    // An unsigned bounce is better than none.
     let keys = snapshot.keys(domain);
-    let prefix = if keys.is_empty() {
-        String::new()
-    } else {
-        // An unsigned bounce is better than none.
+    let signatures =
         writer.signers.sign(header.clone(), hasher.finish().relaxed, keys, now).await.unwrap_or_else(|error| {
             tracing::warn!(%domain, %error, "a notice goes out unsigned");
-            String::new()
-        })
-    };
-    Message {
+            Signatures::default()
+        });
+    let message = Message {
         id,
-        prefix: Bytes::from(prefix),
+        prefix: Bytes::from(signatures.fields),
         eight_bit: !header.is_ascii() || !body.is_ascii(),
         utf8_header: !header.is_ascii(),
         header,
         body: Body::Inline(body),
         message_id: composed.message_id,
-    }
+    };
+    (message, signatures.words)
 }
 
-fn accept(message: Message, job: &Job, recipients: Vec<NewRecipient>, now: Micros) -> Accept {
-    let event = Event {
+/// `signed_by`: as the journey has it; empty for nobody.
+fn accept(message: Message, signed_by: String, job: &Job, recipients: Vec<NewRecipient>, now: Micros) -> Accept {
+    let event = |step, detail| Event {
         at_us: now.0,
         message: message.id.0,
         message_id: message.message_id.clone(),
         recipient: None,
         actor: Actor::Mta,
-        step: Step::Queued,
-        detail: format!("a notice about {}, to its sender", job.message.id),
+        step,
+        detail,
     };
+    let mut events = Vec::with_capacity(2);
+    if !signed_by.is_empty() {
+        events.push(event(Step::Signed, signed_by));
+    }
+    events.push(event(Step::Queued, format!("a notice about {}, to its sender", job.message.id)));
     let smtputf8 = message.utf8_header || recipients.iter().any(|to| to.address.needs_smtputf8());
     Accept {
         message: Arc::new(message),
@@ -160,6 +166,6 @@ fn accept(message: Message, job: &Job, recipients: Vec<NewRecipient>, now: Micro
         }),
         recipients,
         holder: None::<Incarnation>,
-        events: vec![event],
+        events,
     }
 }

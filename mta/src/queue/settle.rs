@@ -22,6 +22,15 @@ use crate::{
     time::Micros,
 };
 
+/// A look-up of a destination: many messages may use it.
+#[derive(Debug, Clone)]
+pub struct LookedUp {
+    /// The DNS answers used, in words.
+    pub words: Arc<str>,
+    /// When they came.
+    pub at: Micros,
+}
+
 /// What an attempt found for the recipients of a job.
 #[derive(Debug)]
 pub struct Settlement {
@@ -29,8 +38,8 @@ pub struct Settlement {
     pub job: Job,
     /// One for each recipient, in their order.
     pub found: Vec<Found>,
-    /// The DNS answers used, in words.
-    pub routed: Option<Arc<str>>,
+    /// The look-up that led there.
+    pub routed: Option<LookedUp>,
     /// The host that was spoken to; `None`: none, or a mailbox here.
     pub host: Option<Arc<str>>,
     /// Over what: address and TLS, in words.
@@ -65,8 +74,10 @@ pub fn plan(settlement: &Settlement, has_sender: bool, retry: &Retry, now: Micro
         delayed: Vec::new(),
         counts: Vec::with_capacity(job.recipients.len()),
     };
-    if let Some(words) = &settlement.routed {
-        let event = event(job, None, Actor::Mta, Step::Routed, words.to_string(), now);
+    if let Some(looked_up) = settlement.routed.as_ref().filter(|_| !job.route_told) {
+        // Over a kept connection the answers may be older than the message.
+        let at = looked_up.at.max(job.since);
+        let event = event(job, None, Actor::Mta, Step::Routed, looked_up.words.to_string(), at);
         plan.attempt.events.push(event);
     }
     for (place, (recipient, found)) in job.recipients.iter().zip(&settlement.found).enumerate() {
@@ -167,9 +178,9 @@ pub fn warned_events(settlement: &Settlement, plan: &Plan, now: Micros) -> Vec<E
         .collect()
 }
 
-fn event(job: &Job, recipient: Option<&Recipient>, actor: Actor, step: Step, detail: String, now: Micros) -> Event {
+fn event(job: &Job, recipient: Option<&Recipient>, actor: Actor, step: Step, detail: String, at: Micros) -> Event {
     Event {
-        at_us: now.0,
+        at_us: at.0,
         message: job.message.id.0,
         message_id: job.message.message_id.clone(),
         recipient: recipient.map(|it| it.address.to_string()),

@@ -2,17 +2,18 @@
 //!
 //! One task, bounded. What it holds is in memory only: a crash makes the attempt happen again, never vanish.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     destination,
     engine::Shared,
+    job::Job,
     notice,
     outcome::Found,
-    schedule::Dice,
+    schedule::{self, Dice},
     settle::{self, Settlement},
 };
 use crate::store::{Attempt, Outcome, StoreError};
@@ -31,7 +32,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlem
     loop {
         tokio::select! {
             some = waiting.recv(), if writes.len() < WRITES_MAX && !ending => match some {
-                Some(settlement) => writes.push(settle(&shared, settlement)),
+                Some(settlement) => writes.push(settle_or_defer(&shared, settlement)),
                 None => ending = true,
             },
             Some(()) = writes.next(), if !writes.is_empty() => {}
@@ -45,6 +46,29 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlem
             return;
         }
     }
+}
+
+/// A message whose outcome cannot be worked out must not end the one task that writes the outcomes of all.
+async fn settle_or_defer(shared: &Arc<Shared>, settlement: Settlement) {
+    let job = settlement.job.clone();
+    if AssertUnwindSafe(settle(shared, settlement)).catch_unwind().await.is_err() {
+        tracing::error!(message = %job.message.id, "an outcome could not be worked out; the attempt is put off");
+        // It may have been written before the fault: then the rows are not ours any more and this changes nothing.
+        write(shared, put_off(shared, job)).await;
+        shared.due.notify_one();
+    }
+}
+
+fn put_off(shared: &Shared, job: Job) -> Attempt {
+    let error = "the outcome could not be worked out, by a fault of this server";
+    let outcomes = job.recipients.iter().map(|recipient| {
+        let failures = recipient.attempts.saturating_add(1);
+        let pause = schedule::pause(&shared.writer.retry, failures, Dice::thrown());
+        let next_attempt = shared.clock.now() + pause;
+        (recipient.index, Outcome::Deferred { next_attempt, error: error.to_owned(), warned: recipient.warned })
+    });
+    let outcomes = outcomes.collect();
+    Attempt { message: job.message.id, holder: job.holder, outcomes, notices: Vec::new(), events: Vec::new() }
 }
 
 async fn settle(shared: &Arc<Shared>, settlement: Settlement) {

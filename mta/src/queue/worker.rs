@@ -19,7 +19,7 @@ use super::{
     lane::{End, Lane},
     line::Next,
     outcome::{Failure, Found},
-    settle::Settlement,
+    settle::{LookedUp, Settlement},
 };
 
 /// A destination whose hosts all failed rests at most that long; with short retries (see `first_ms`) shorter.
@@ -33,6 +33,10 @@ pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
             // What it had under way is held by us and known to nobody: given back as soon as that is possible.
             tracing::error!(?destination, "a delivery panicked");
             shared.doubtful.store(true, Ordering::Relaxed);
+            // Claimed again it is put off, a failed attempt more each time, and given up like any other in the end:
+            // a message that ends its worker must not do so without pause or for ever.
+            let failure = Failure::ours(EnhancedCode(4, 3, 0), "the delivery was broken off by a fault of this server");
+            shared.line().close(&destination, Instant::now() + rest(&shared), failure);
         },
         () = term.over.cancelled() => {}
         () = shared.stopped.cancelled() => {}
@@ -56,10 +60,10 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
                     return;
                 }
                 let routed = shared.remote.route(domain).await;
-                let words: Arc<str> = routed.words.into();
+                let looked_up = LookedUp { words: routed.words.into(), at: shared.clock.now() };
                 match routed.targets {
-                    Ok(targets) => pass(shared, destination, &targets, words).await,
-                    Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(words)).await,
+                    Ok(targets) => pass(shared, destination, &targets, looked_up).await,
+                    Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(looked_up)).await,
                 }
                 if shared.line().is_crowded() {
                     return;
@@ -70,8 +74,8 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
 }
 
 /// One pass over the hosts of a destination.
-async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], words: Arc<str>) {
-    let mut lane = Lane::new(shared.clone(), destination.clone(), words.clone());
+async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], looked_up: LookedUp) {
+    let mut lane = Lane::new(shared.clone(), destination.clone(), looked_up.clone());
     let mut targets = targets.iter();
     let mut target = targets.next();
     while let Some(host) = target {
@@ -90,14 +94,17 @@ async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super:
     let none = || Failure::ours(EnhancedCode(4, 4, 1), "no mail host answered");
     let failure = lane.last_failure().unwrap_or_else(none);
     if let Some(job) = lane.take_carried() {
-        fail(shared, job, &failure, Some(words.clone())).await;
+        fail(shared, job, &failure, Some(looked_up.clone())).await;
     }
     if !lane.has_been_ready() {
-        // Shorter than any pause, so that a message that comes back finds the door open.
-        let rest = Duration::from_millis(shared.writer.retry.first_ms / 2).min(REST_MAX);
-        shared.line().close(destination, Instant::now() + rest, failure.clone());
-        fail_all(shared, destination, &failure, Some(words)).await;
+        shared.line().close(destination, Instant::now() + rest(shared), failure.clone());
+        fail_all(shared, destination, &failure, Some(looked_up)).await;
     }
+}
+
+/// Shorter than any pause, so that a message that comes back finds the door open.
+fn rest(shared: &Shared) -> Duration {
+    Duration::from_millis(shared.writer.retry.first_ms / 2).min(REST_MAX)
 }
 
 /// Mailboxes here, and recipients that are decided without leaving.
@@ -118,18 +125,18 @@ async fn local(shared: &Arc<Shared>) {
 }
 
 /// All that wait there have the same failure.
-async fn fail_all(shared: &Arc<Shared>, destination: &Destination, failure: &Failure, words: Option<Arc<str>>) {
+async fn fail_all(shared: &Arc<Shared>, destination: &Destination, failure: &Failure, routed: Option<LookedUp>) {
     loop {
         let next = shared.line().take(destination);
         let Some(job) = next else { return };
-        fail(shared, job, failure, words.clone()).await;
+        fail(shared, job, failure, routed.clone()).await;
     }
 }
 
-async fn fail(shared: &Arc<Shared>, job: Job, failure: &Failure, words: Option<Arc<str>>) {
+async fn fail(shared: &Arc<Shared>, job: Job, failure: &Failure, routed: Option<LookedUp>) {
     let found = vec![Found::Failed(failure.clone()); job.recipients.len()];
     let host: Arc<str> = failure.host.as_deref().unwrap_or("-").into();
-    settle(shared, Settlement { job, found, routed: words, host: Some(host.clone()), via: host }).await;
+    settle(shared, Settlement { job, found, routed, host: Some(host.clone()), via: host }).await;
 }
 
 /// Hands a result to the settler; waits while too many are unwritten.

@@ -4,20 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::Mutex,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::CurrentTls;
 use crate::{
     directory::{Directory, Snapshot},
-    store::{Store, StoreError},
+    store::{Clock, Store, StoreError},
 };
 
 /// How often the certificate's files are read: they are small, and a renewal is no emergency.
 const CERTIFICATE_PERIOD: Duration = Duration::from_secs(5);
 /// How often the store is asked whether another process changed the directory.
 const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
+/// How often what is past its time is dropped: it is kept for days, minutes are nothing.
+const SWEEP_PERIOD: Duration = Duration::from_secs(10 * 60);
+/// Of each kind in one step: a step is one of many writes in a commit that sessions wait for too.
+const SWEEP_STEP_MAX: usize = 1000;
+/// Between two steps: sessions go first.
+const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
 /// Loads the store's directory into the snapshot that is served.
 #[derive(Clone)]
@@ -84,5 +90,90 @@ pub async fn follow_certificate(tls: Arc<CurrentTls>, closing: CancellationToken
             Ok(Err(error)) => tracing::error!(%error, "the new certificate is refused, the running one kept"),
             Ok(Ok(false)) | Err(_) => {}
         }
+    }
+}
+
+/// Drops what is past its time, now and every few minutes: in small steps, so that no commit gets long.
+pub async fn sweep(store: Store, clock: Clock, closing: CancellationToken) {
+    let mut ticks = interval(SWEEP_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = closing.cancelled() => return,
+        }
+        tokio::select! {
+            () = sweep_all(&store, &clock) => {}
+            () = closing.cancelled() => return,
+        }
+    }
+}
+
+/// Step by step, until nothing goes any more.
+async fn sweep_all(store: &Store, clock: &Clock) {
+    let mut gone = 0;
+    loop {
+        match store.sweep(clock.now(), SWEEP_STEP_MAX).await {
+            Ok(0) => break,
+            Ok(some) => gone += some,
+            Err(error) => {
+                tracing::warn!(%error, "what is past its time stays until the next sweep");
+                break;
+            }
+        }
+        sleep(SWEEP_PAUSE).await;
+    }
+    if gone > 0 {
+        tracing::info!(gone, "swept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use paquebot_mta_api::journey::{Actor, Event, Step};
+
+    use super::*;
+    use crate::{
+        store::{JourneyOf, memory::Memory, rules::JOURNEY_KEPT},
+        time::Micros,
+    };
+
+    const EVENTS: usize = 2 * SWEEP_STEP_MAX + 1;
+
+    fn event() -> Event {
+        Event {
+            at_us: 0,
+            message: uuid::Uuid::from_u128(1),
+            message_id: "x@y".into(),
+            recipient: None,
+            actor: Actor::Mta,
+            step: Step::Routed,
+            detail: String::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_steps_when_it_is_time_until_it_is_told_to_end() {
+        let time = Arc::new(AtomicI64::new(0));
+        let told = time.clone();
+        let clock = Clock::new(move || Micros(told.load(Ordering::SeqCst)));
+        let memory = Memory::with_clock(clock.clone());
+        let blobs = memory.blobs();
+        let store = Store::new(Arc::new(memory), blobs);
+        store.note(vec![event(); EVENTS]).await.unwrap();
+        let left = async || store.journey(JourneyOf::MessageIdField("x@y".into()), EVENTS).await.unwrap().len();
+        let closing = CancellationToken::new();
+        let task = tokio::spawn(sweep(store.clone(), clock, closing.clone()));
+        sleep(SWEEP_PERIOD / 2).await;
+        assert_eq!(left().await, EVENTS, "not yet past its time");
+        time.store(i64::try_from(JOURNEY_KEPT.as_micros()).unwrap(), Ordering::SeqCst);
+        sleep(SWEEP_PERIOD / 2 + SWEEP_PAUSE / 2).await;
+        assert_eq!(left().await, EVENTS - SWEEP_STEP_MAX, "one step, then others' turn");
+        sleep(SWEEP_PAUSE * 2).await;
+        assert_eq!(left().await, 0);
+        closing.cancel();
+        task.await.unwrap();
     }
 }

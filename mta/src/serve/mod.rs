@@ -28,6 +28,7 @@ mod start;
 
 use crate::{
     admin::{health::Health, http::AdminError},
+    identity::Identity,
     net::{
         listener::BindError,
         tls::{Certificates, TlsError},
@@ -122,6 +123,7 @@ pub struct Server {
     engine: start::Engine,
     stop: Stop,
     metrics_address: Option<SocketAddr>,
+    identity: Identity,
 }
 
 impl Server {
@@ -174,6 +176,7 @@ impl Server {
             (Some(files), _) => Some(Arc::new(Certificates::load(files)?)),
         };
         listening.change(&config).await?;
+        self.identity.set(&config);
         self.tls.set(certificates);
         self.context.set_settings(Settings { hostname: config.hostname, limits: config.limits });
         Ok(())

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::{
     CurrentTls, ServeError, Server, Stop,
-    background::{DirectoryLoader, follow_certificate, follow_directory},
+    background::{DirectoryLoader, follow_certificate, follow_directory, sweep},
     check,
     listening::{Listening, Served},
 };
@@ -21,6 +21,7 @@ use crate::{
     deliver,
     directory::Directory,
     dns::Resolver,
+    identity::Identity,
     login::Logins,
     net::{
         listener::{Bound, bind},
@@ -84,13 +85,15 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
     let health = Health::new(store.clone(), directory.clone(), metrics.clone());
     let stop = Stop::default();
     store.observe(metrics.clone());
-    let (context, engine) = context(&config, store, directory, metrics)?;
+    let identity = Identity::new(&config);
+    let (context, engine) = context(&config, store, directory, metrics, &identity)?;
     let served = Served { smtp: context.clone(), tls: tls.clone() };
     let listening = Listening::start(config, bindings.listeners, served, &stop);
     health.set_listening(true);
     let closing = &stop.background;
     stop.tasks.spawn(follow_directory(loader.clone(), closing.clone()));
     stop.tasks.spawn(follow_certificate(tls.clone(), closing.clone()));
+    stop.tasks.spawn(sweep(context.store.clone(), Clock::system(), closing.clone()));
     if let Some(listener) = bindings.metrics {
         let routes = http::metrics_routes(health.clone());
         stop.tasks.spawn(http::serve_metrics(listener, routes, stop.tasks.clone(), closing.clone()));
@@ -99,7 +102,17 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
         let routes = http::people_routes(context.store.clone());
         stop.tasks.spawn(http::serve_socket(listener, routes, stop.tasks.clone(), closing.clone()));
     }
-    Ok(Server { context, health, tls, listening: listening.into(), directory: loader, engine, stop, metrics_address })
+    Ok(Server {
+        context,
+        health,
+        tls,
+        listening: listening.into(),
+        directory: loader,
+        engine,
+        stop,
+        metrics_address,
+        identity,
+    })
 }
 
 async fn bind_all(config: &Config) -> Result<Bindings, ServeError> {
@@ -123,12 +136,14 @@ fn context(
     store: Store,
     directory: Arc<Directory>,
     metrics: SharedMetrics,
+    identity: &Identity,
 ) -> Result<(Shared, Engine), ServeError> {
     let resolver = Resolver::new(&config.resolvers)?;
     let secret = salt_secret(&config.store)?;
     let logins = Logins::new(directory.clone(), metrics.clone(), config.limits.failed_logins, &secret);
     let signers = Arc::new(Signers::default());
-    let remote = deliver::remote::Smtp::new(config, resolver.clone()).map_err(ServeError::ClientTls)?;
+    let remote = deliver::remote::Smtp::new(config.delivery.clone(), identity.clone(), resolver.clone())
+        .map_err(ServeError::ClientTls)?;
     let engine = queue::engine::Engine::start(Deps {
         store: store.clone(),
         directory: directory.clone(),
@@ -136,7 +151,7 @@ fn context(
         signers: signers.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
-        hostname: config.hostname.clone(),
+        identity: identity.clone(),
         delivery: config.delivery.clone(),
         first_attempts: config.limits.first_attempts,
     });
@@ -144,7 +159,7 @@ fn context(
         store,
         directory,
         logins: Arc::new(logins),
-        verifier: Verifier::new(resolver, config.hostname.clone()),
+        verifier: Verifier::new(resolver, identity.clone()),
         signers,
         queue: Arc::new(engine.clone()),
         metrics,

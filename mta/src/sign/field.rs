@@ -140,16 +140,21 @@ mod tests {
         let keys = [KeyAlgorithm::Rsa, KeyAlgorithm::Ed25519].map(|algorithm| std::sync::Arc::new(key(algorithm)));
         let hash = BodyHasher::default().finish().relaxed;
         let header = bytes::Bytes::from_static(b"From: a@example.com\r\n\r\n");
-        let fields = signers.sign(header.clone(), hash, &keys, Micros(0)).await.unwrap();
-        assert_eq!(fields.matches("DKIM-Signature: v=1").count(), 2);
-        assert_eq!(signers.sign(header.clone(), hash, &[], Micros(0)).await.unwrap(), "");
+        let both = signers.sign(header.clone(), hash, &keys, Micros(0)).await.unwrap();
+        assert_eq!(both.fields.matches("DKIM-Signature: v=1").count(), 2);
+        assert_eq!(both.words, "DKIM d=example.com: rsa-sha256 s=s1, ed25519-sha256 s=s1");
+        assert_eq!(
+            signers.sign(header.clone(), hash, &[], Micros(0)).await.unwrap(),
+            super::super::Signatures::default()
+        );
         // A broken key is left out; with none that works there is an error.
         let mut broken = key(KeyAlgorithm::Rsa);
         broken.private_key.0.truncate(20);
         let broken = std::sync::Arc::new(broken);
-        let [good, _] = keys;
+        let [_, good] = keys;
         let one = signers.sign(header.clone(), hash, &[broken.clone(), good], Micros(0)).await.unwrap();
-        assert_eq!(one.matches("DKIM-Signature: v=1").count(), 1);
+        assert_eq!(one.fields.matches("DKIM-Signature: v=1").count(), 1);
+        assert_eq!(one.words, "DKIM d=example.com: ed25519-sha256 s=s1", "only what really signed");
         assert!(signers.sign(header, hash, &[broken], Micros(0)).await.is_err());
     }
 }

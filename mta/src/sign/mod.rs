@@ -58,18 +58,38 @@ impl Default for Signers {
     }
 }
 
+/// What was signed, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signatures {
+    /// The DKIM-Signature fields, one a key, each ended by CRLF; to be put before the header.
+    pub fields: String,
+    /// For the journey: domain, algorithms and selectors of the keys that signed; empty where none did.
+    pub words: String,
+}
+
+impl Signatures {
+    fn add(&mut self, field: &str, key: &SigningKey) {
+        self.fields.push_str(field);
+        if self.words.is_empty() {
+            self.words = format!("DKIM d={}: ", key.domain);
+        } else {
+            self.words.push_str(", ");
+        }
+        self.words.push_str(&format!("{} s={}", key.algorithm(), key.selector));
+    }
+}
+
 impl Signers {
-    /// The DKIM-Signature fields, one a key, each ended by CRLF; to be put before the header. `header` is
-    /// what is passed on, `body_hash` the relaxed one.
+    /// Signs with each of a domain's keys. `header` is what is passed on, `body_hash` the relaxed one.
     pub async fn sign(
         &self,
         header: bytes::Bytes,
         body_hash: Hash,
         keys: &[Arc<DkimKeyEntry>],
         now: Micros,
-    ) -> Result<String, SignError> {
+    ) -> Result<Signatures, SignError> {
         if keys.is_empty() {
-            return Ok(String::new());
+            return Ok(Signatures::default());
         }
         let keys: Vec<_> = keys.iter().take(SIGNATURES_MAX).cloned().collect();
         let cache = self.keys.clone();
@@ -91,19 +111,20 @@ fn sign_with_each(
     body_hash: &Hash,
     keys: &[Arc<DkimKeyEntry>],
     now: Micros,
-) -> Result<String, SignError> {
-    let mut signed = String::new();
+) -> Result<Signatures, SignError> {
+    let mut signed = Signatures::default();
     let mut failed = None;
     for entry in keys {
-        match parsed(cache, entry).and_then(|key| field::sign(header, body_hash, &key, now)) {
-            Ok(field) => signed.push_str(&field),
+        let key = parsed(cache, entry);
+        match key.and_then(|key| Ok((field::sign(header, body_hash, &key, now)?, key))) {
+            Ok((field, key)) => signed.add(&field, &key),
             Err(error) => {
                 tracing::error!(%error, "a DKIM key was left out");
                 failed.get_or_insert(error);
             }
         }
     }
-    failed.filter(|_| signed.is_empty()).map_or(Ok(signed), Err)
+    failed.filter(|_| signed.fields.is_empty()).map_or(Ok(signed), Err)
 }
 
 fn parsed(cache: &Cache<Hash, Arc<SigningKey>>, entry: &DkimKeyEntry) -> Result<Arc<SigningKey>, SignError> {

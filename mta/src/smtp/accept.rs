@@ -104,12 +104,10 @@ async fn submitted(
     let steps = Steps { message: collected.id, message_id: &message_id, now };
     let mut events =
         vec![steps.step(Actor::Mua, Step::Submitted, None, origin(transaction, source.client, source.principal))];
-    if !keys.is_empty() {
-        let selectors: Vec<_> = keys.iter().map(|key| format!("{} ({:?})", key.selector, key.algorithm)).collect();
-        let detail = format!("DKIM d={author} s={}", selectors.join(", s="));
-        events.push(steps.step(Actor::Mta, Step::Signed, None, detail));
+    if !signatures.words.is_empty() {
+        events.push(steps.step(Actor::Mta, Step::Signed, None, signatures.words));
     }
-    let mut prefix = signatures.into_bytes();
+    let mut prefix = signatures.fields.into_bytes();
     // The user's own address on the network is nobody else's business.
     prefix.extend_from_slice(trace_field(transaction, &settings.hostname, None, now).as_bytes());
     let domain = directory.domain(principal.address().domain()).map(|it| it.id);

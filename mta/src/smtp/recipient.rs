@@ -151,7 +151,7 @@ mod tests {
             ("PostMaster", "alice@example.com", "alice@example.com"),
             ("x@[192.0.2.1]", "550 5.1.3", "550 5.1.3"),
             // Old tricks to be relayed: routes within the local part.
-            ("\"x@elsewhere.example\"@example.com", "550 5.1.1", "550 5.1.1"),
+            ("\"x@elsewhere.example\"@example.com", "550 5.1.3", "550 5.1.3"),
             ("x%elsewhere.example@example.com", "550 5.1.1", "550 5.1.1"),
             ("elsewhere.example!x@example.com", "550 5.1.1", "550 5.1.1"),
         ] {

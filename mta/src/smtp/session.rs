@@ -182,8 +182,15 @@ where
     }
 
     async fn data(&mut self, octets: &[u8]) {
-        if let Some(incoming) = self.transaction.as_mut().and_then(|transaction| transaction.incoming.as_mut()) {
-            incoming.data(octets).await;
+        let Some(transaction) = &mut self.transaction else { return };
+        let Some(incoming) = &mut transaction.incoming else { return };
+        incoming.data(octets).await;
+        // The answers come while the body does.
+        if transaction.spf.is_some()
+            && transaction.look_ups.is_none()
+            && let Some(header) = incoming.header()
+        {
+            transaction.look_ups = Some(self.shared.verifier.start_look_ups(header));
         }
     }
 

@@ -10,7 +10,7 @@ use super::recipient::Taken;
 use crate::{
     message::{MessageId, collect::Incoming},
     store::{AccountId, NewRecipient, RecipientIndex},
-    verify::SpfCheck,
+    verify::{LookUps, SpfCheck},
 };
 
 /// Recipients of one message after aliases were expanded: one row each.
@@ -28,6 +28,8 @@ pub struct Transaction {
     pub first_domain: Option<Uuid>,
     /// SPF, under way; only for strangers.
     pub spf: Option<SpfCheck>,
+    /// DKIM keys and DMARC, looked up since the end of the header; only for strangers.
+    pub look_ups: Option<LookUps>,
     /// The message, from DATA on.
     pub incoming: Option<Incoming>,
     recipients: Vec<NewRecipient>,
@@ -45,6 +47,7 @@ impl Transaction {
             reverse_path,
             first_domain: None,
             spf: None,
+            look_ups: None,
             incoming: None,
             recipients: Vec::new(),
             seen: HashSet::new(),

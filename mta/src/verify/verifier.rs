@@ -3,7 +3,6 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use paquebot_mta_api::address::Domain;
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout_at},
@@ -12,6 +11,7 @@ use tokio::{
 use super::{Dmarc, Outcome, Spf, SpfIdentity, Verdict, dkim, dmarc, spf};
 use crate::{
     dns::Resolver,
+    identity::Identity,
     message::{canonical::BodyHashes, fields::author_domain},
     time::Micros,
 };
@@ -23,7 +23,7 @@ pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Verifier {
     resolver: Resolver,
-    hostname: Domain,
+    identity: Identity,
     limit: Duration,
 }
 
@@ -59,9 +59,9 @@ impl Drop for LookUps {
 }
 
 impl Verifier {
-    /// A verifier that asks this resolver; the host name is for SPF's macros.
-    pub fn new(resolver: Resolver, hostname: Domain) -> Self {
-        Self { resolver, hostname, limit: VERIFY_TIMEOUT }
+    /// A verifier that asks this resolver; our name is for SPF's macros.
+    pub fn new(resolver: Resolver, identity: impl Into<Identity>) -> Self {
+        Self { resolver, identity: identity.into(), limit: VERIFY_TIMEOUT }
     }
 
     /// The same with another limit of time.
@@ -79,7 +79,8 @@ impl Verifier {
         let (this, hello, reverse_path) = (self.clone(), hello.to_owned(), reverse_path.to_owned());
         let in_time = late.clone();
         let task = tokio::spawn(async move {
-            let check = spf::check(&this.resolver, &this.hostname, client, &hello, &reverse_path);
+            let hostname = &this.identity.current().hostname;
+            let check = spf::check(&this.resolver, hostname, client, &hello, &reverse_path);
             tokio::time::timeout(this.limit, check).await.unwrap_or(in_time)
         });
         SpfCheck { task, late }

@@ -98,11 +98,13 @@ fn domains(inputs: &Inputs, resources: &Resources) -> Result<Vec<RenderedDomain>
         let keys = inputs.keys(resources, &it.object)?;
         let public: Vec<_> = keys.iter().map(domain::keys::KeyPair::public_key).collect();
         let entries = domain::entries(&it.object, &mailboxes, &keys, &|_| None);
+        let mut notes = domain::notes(&it.object, &facts, &public);
+        notes.extend(domain::senders_note(&it.object));
         rendered.push(RenderedDomain {
             name: format!("{}/{}", it.object.namespace().unwrap_or_default(), it.object.name_any()),
             directory: entries.iter().map(|entry| shown(entry, &mailboxes)).collect(),
             dns: domain::records(&it.object, &facts, &public),
-            notes: domain::notes(&it.object, &facts, &public),
+            notes,
         });
     }
     Ok(rendered)
@@ -192,6 +194,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn senders_take_effect_later() {
+        let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        let yaml = "apiVersion: paquebot.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: example.com}\nspec:\n  \
+            senders: [{serviceAccount: {namespace: shop, name: web}, from: [orders@example.com]}]\n";
+        std::fs::write(file.path(), yaml).unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let (_, notes) = run_line(Format::Human, &["render", "-f", &path]).await.unwrap();
+        assert!(notes.contains("example.com: senders take effect with the sidecar"), "{notes}");
+        let (json, _) = run_line(Format::Json, &["render", "-f", &path]).await.unwrap();
+        assert!(json.contains("senders take effect"), "{json}");
+    }
+
+    #[tokio::test]
     async fn keys_of_a_data_directory() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("dkim/example.com");
@@ -209,9 +224,18 @@ mod tests {
             assert!(!text.contains(&private[..30]) && !notes.contains("ed25519"), "{text}{notes}");
             assert!(notes.contains("no DKIM record for rsa"), "{notes}");
         }
+        // An older key signs no more, so its record is none of those to publish.
+        let older = domain::keys::generate("s", &DkimKey { algorithm: Algorithm::Ed25519, bits: None }).unwrap();
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(&older.private_key.0)
+        );
+        std::fs::write(folder.join("20261001-ed25519.pem"), pem).unwrap();
+        let (text, _) = run_line(Format::Human, &["dns", "-f", &file, "--data", &data]).await.unwrap();
+        assert!(text.contains(&key.public) && !text.contains(&older.public), "{text}");
         std::fs::write(folder.join("broken.pem"), "x").unwrap();
         let fault = run_line(Format::Human, &["dns", "-f", &file, "--data", &data]).await.unwrap_err();
-        assert!(fault.to_string().contains("broken.pem: this is not a private key"), "{fault}");
+        assert!(fault.to_string().contains("broken.pem cannot be read: this is not a private key"), "{fault}");
         assert_eq!(fault.exit_code(), 1);
     }
 

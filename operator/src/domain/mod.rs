@@ -15,7 +15,7 @@ mod spf;
 pub mod validate;
 
 pub use entries::{entries, mailbox_addresses};
-pub use records::{PublicKey, notes, records};
+pub use records::{PublicKey, notes, records, senders_note};
 
 use paquebot_mta_api::address::Domain;
 

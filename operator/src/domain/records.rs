@@ -91,6 +91,12 @@ pub fn notes(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<Str
     notes
 }
 
+/// What is declared and not served yet.
+pub fn senders_note(domain: &MailDomain) -> Option<String> {
+    let name = super::name(domain).filter(|_| !domain.spec.senders.is_empty())?;
+    Some(format!("{name}: senders take effect with the sidecar, which is not served yet: no ServiceAccount can send"))
+}
+
 fn ours(id: &str, name: String, data: Data) -> Record {
     Record { id: id.to_owned(), name, ttl_seconds: TTL_SECONDS, data, elsewhere: false }
 }

@@ -16,6 +16,9 @@ const DOCUMENTS_MAX: usize = 10_000;
 const VALUES_MAX: usize = 50_000;
 /// Octets of text in a document's values at most, those that aliases repeat included.
 const VALUES_OCTETS_MAX: usize = 4 * 1024 * 1024;
+/// Brackets and braces open at once at most. The parser looks at all open ones again at each value, so that many
+/// cost the square of their number; no resource has more than a few.
+const OPEN_BRACKETS_MAX: usize = 128;
 
 /// One document.
 pub struct Document {
@@ -78,8 +81,25 @@ fn parse(text: &str) -> Result<Value, serde_yaml::Error> {
     if is_blank(text) {
         return Ok(Value::Null);
     }
+    if open_brackets(text) > OPEN_BRACKETS_MAX {
+        return Err(de::Error::custom("recursion limit exceeded"));
+    }
     let budget = Budget { values: Cell::new(VALUES_MAX), octets: Cell::new(VALUES_OCTETS_MAX) };
     Plain(&budget).deserialize(serde_yaml::Deserializer::from_str(text))
+}
+
+/// Brackets and braces open at once, those within quotes and comments included.
+fn open_brackets(text: &str) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    for octet in text.bytes() {
+        match octet {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 fn described(source: &Source, fault: &serde_yaml::Error) -> Problem {
@@ -97,7 +117,8 @@ fn described(source: &Source, fault: &serde_yaml::Error) -> Problem {
         it if it.contains("did not find expected") || it.contains("unexpected end of stream") => {
             ": mend the indentation, or a bracket or quote that is not closed"
         }
-        it if it.contains("repetition limit") || it.contains("recursion limit") => ": write it without aliases",
+        it if it.contains("repetition limit") => ": write it without aliases",
+        it if it.contains("recursion limit") => ": write it with fewer levels, and without aliases",
         it if it.contains("multiple") || it.contains("more than one document") => {
             ": put a line of --- between documents"
         }

@@ -55,10 +55,13 @@ pub fn ensure(
     Ok(wanted)
 }
 
-/// The keys of a domain as far as they are there: for those who only look.
-pub fn known(root: &Path, domain: &MailDomain, resources: &Resources) -> Result<Vec<KeyPair>, DataError> {
+/// The keys of a domain as far as they are there: for those who only look. `root`: the data directory, if any.
+pub fn known(root: Option<&Path>, domain: &MailDomain, resources: &Resources) -> Result<Vec<KeyPair>, DataError> {
     let Some(name) = crate::domain::name(domain) else { return Ok(Vec::new()) };
-    let mut have = read_all(&folder(root, &name))?;
+    let mut have = match root {
+        Some(root) => read_all(&folder(root, &name))?,
+        None => Vec::new(),
+    };
     let mut wanted: Vec<KeyPair> = domain.spec.dkim.keys.iter().filter_map(|key| pick(key, &mut have)).collect();
     wanted.extend(imported(domain, resources));
     Ok(wanted)
@@ -166,12 +169,12 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let data = DataDir::open(base.path()).unwrap();
         let (none, domain) = (Resources::default(), domain(vec![rsa(2048), ED]));
-        assert_eq!(known(data.root(), &domain, &none).unwrap(), []);
+        assert_eq!(known(Some(data.root()), &domain, &none).unwrap(), []);
         let made = ensure(&data, &domain, &none, NOW_US).unwrap();
         let selectors: Vec<_> = made.iter().map(|key| key.selector.as_str()).collect();
         assert_eq!(selectors, ["20270115-rsa", "20270115-ed25519"]);
         assert_eq!(ensure(&data, &domain, &none, NOW_US * 2).unwrap(), made);
-        assert_eq!(known(data.root(), &domain, &none).unwrap(), made);
+        assert_eq!(known(Some(data.root()), &domain, &none).unwrap(), made);
     }
 
     #[test]

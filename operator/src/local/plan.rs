@@ -130,8 +130,6 @@ pub fn left_out(resources: &Resources) -> Vec<String> {
             all.push(what);
         }
     }
-    for domain in resources.domains.iter().map(|it| &it.object).filter(|it| !it.spec.senders.is_empty()) {
-        all.push(format!("MailDomain {}: senders: no ServiceAccounts here", domain.name_any()));
-    }
+    all.extend(resources.domains.iter().filter_map(|it| domain::senders_note(&it.object)));
     all
 }

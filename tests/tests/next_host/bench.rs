@@ -9,6 +9,7 @@ use paquebot_mta::{
     deliver::{Remote, Routed, remote::Smtp},
     directory::{Directory, Snapshot},
     dns::Resolver,
+    identity::Identity,
     message::{Body, Message, MessageId},
     queue::{Deps, Engine, EngineHandle, lane::Lane, route::Target},
     sign::Signers,
@@ -17,8 +18,8 @@ use paquebot_mta::{
 };
 use paquebot_mta_api::{
     address::{Address, Domain},
-    config::{CONFIG_VERSION, Config, Delivery, Limits, Retry},
-    directory::{DomainEntry, Entry, MailboxEntry, Value},
+    config::{Delivery, Retry},
+    directory::{DkimKeyEntry, DomainEntry, Entry, KeyAlgorithm, MailboxEntry, PrivateKey, Value},
     journey::{Event, Step},
 };
 use uuid::Uuid;
@@ -47,6 +48,7 @@ impl Remote for Given {
 pub struct Bench {
     pub store: Store,
     pub engine: EngineHandle,
+    pub identity: Identity,
 }
 
 impl Bench {
@@ -61,20 +63,9 @@ impl Bench {
             connections_per_destination: 1,
             ..Delivery::default()
         };
-        let config = Config {
-            version: CONFIG_VERSION,
-            hostname: "mail.example.com".parse().unwrap(),
-            listeners: Vec::new(),
-            tls: None,
-            store: paquebot_mta_api::config::Store::Sqlite { directory: "unused".into(), seal_key: "unused".into() },
-            metrics: None,
-            admin_socket: None,
-            resolvers: Vec::new(),
-            delivery: delivery.clone(),
-            limits: Limits::default(),
-        };
+        let identity: Identity = "mail.example.com".parse::<Domain>().unwrap().into();
         let resolver = Resolver::new(&["127.0.0.1:9".parse().unwrap()]).unwrap();
-        let smtp = Smtp::new(&config, resolver).unwrap();
+        let smtp = Smtp::new(delivery.clone(), identity.clone(), resolver).unwrap();
         let engine = Engine::start(Deps {
             store: store.clone(),
             directory: directory(),
@@ -82,11 +73,11 @@ impl Bench {
             signers: Arc::new(Signers::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
             clock: Clock::system(),
-            hostname: config.hostname,
+            identity: identity.clone(),
             delivery,
             first_attempts: 1000,
         });
-        Self { store, engine }
+        Self { store, engine, identity }
     }
 
     /// Accepts a message as the receiving side would; its queue id.
@@ -161,7 +152,9 @@ impl Bench {
         for mail in self.store.mails(inbox.id, 100).await.unwrap() {
             let content = self.store.mail(inbox.id, mail.uid).await.unwrap();
             let body = self.store.read_body(&content.message, 0..u64::MAX).await.unwrap();
-            texts.push(String::from_utf8([&content.message.header[..], &body[..]].concat()).unwrap());
+            texts.push(
+                String::from_utf8([&content.message.prefix[..], &content.message.header, &body].concat()).unwrap(),
+            );
         }
         texts
     }
@@ -177,6 +170,12 @@ pub enum Body8 {
 fn directory() -> Arc<Directory> {
     let values = [
         Value::Domain(DomainEntry { domain: "example.com".parse().unwrap(), id: Uuid::from_u128(9), catch_all: None }),
+        Value::DkimKey(DkimKeyEntry {
+            domain: "example.com".parse().unwrap(),
+            selector: "e1".into(),
+            algorithm: KeyAlgorithm::Ed25519,
+            private_key: PrivateKey(rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_der()),
+        }),
         Value::Mailbox(MailboxEntry {
             address: ALICE.parse().unwrap(),
             account: ACCOUNT.0,

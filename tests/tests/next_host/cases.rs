@@ -1,6 +1,7 @@
 //! What happens with each kind of next host.
 
 use bytes::Bytes;
+use paquebot_mta::{queue::route::Ourselves, store::JourneyOf, time::Micros};
 use paquebot_mta_api::journey::Step;
 use tokio::net::TcpListener;
 
@@ -87,17 +88,55 @@ async fn many_recipients_in_one_transaction_and_some_fail() {
         assert!(bounce.contains(&format!("Final-Recipient: rfc822; {name}@example.org")), "{bounce}");
     }
     assert!(bounce.contains("mx.example.org said:"), "{bounce}");
+    assert_eq!(bench.journey(id).await.iter().filter(|it| it.step == Step::Routed).count(), 1, "one look-up, one step");
+}
+
+#[tokio::test]
+async fn a_bounce_is_signed_and_its_journey_says_so() {
+    let refused = vec![("nobody", "550 5.1.1 no such user")];
+    let server = server(Script { recipients: refused, ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    bench.send(&["nobody@example.org"], hello()).await;
+    bench.empty().await;
+    let [bounce] = &bench.bounces().await[..] else { panic!("one bounce") };
+    assert!(bounce.starts_with("DKIM-Signature: v=1; a=ed25519-sha256;"), "{bounce}");
+    let id = bounce.lines().find_map(|line| line.strip_prefix("Message-ID: <")?.strip_suffix('>')).unwrap();
+    let journey = bench.store.journey(JourneyOf::MessageIdField(id.to_owned()), 100).await.unwrap();
+    let steps: Vec<_> = journey.iter().map(|it| it.step).collect();
+    assert_eq!(steps, [Step::Signed, Step::Queued, Step::Stored]);
+    assert_eq!(journey[0].detail, "DKIM d=example.com: ed25519-sha256 s=e1");
+}
+
+#[tokio::test]
+async fn a_new_name_is_said_from_the_next_connection_on() {
+    let server = server(Script { messages_max: Some(1), ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    let name = "new.example.com".parse().unwrap();
+    bench.identity.replace(Ourselves { hostname: name, addresses: Vec::new() });
+    bench.send(&["bob@example.org"], hello()).await;
+    bench.empty().await;
+    let said: Vec<_> = server.taken().into_iter().map(|it| it.hello).collect();
+    assert_eq!(said, ["EHLO mail.example.com", "EHLO new.example.com"]);
 }
 
 #[tokio::test]
 async fn one_connection_for_many_messages() {
     let server = server(Script { capabilities: vec!["PIPELINING"], ..Script::default() }).await;
     let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let mut ids = Vec::new();
     for _ in 0..20 {
-        bench.send(&["bob@example.org"], hello()).await;
+        ids.push((Micros::now(), bench.send(&["bob@example.org"], hello()).await));
     }
     bench.empty().await;
     assert_eq!((server.taken().len(), server.connections()), (20, 1));
+    for (sent, id) in ids {
+        let journey = bench.journey(id).await;
+        let [routed, delivered] = &journey[..] else { panic!("{journey:?}") };
+        assert_eq!((routed.step, delivered.step), (Step::Routed, Step::Delivered));
+        assert!(sent.0 <= routed.at_us && routed.at_us < delivered.at_us, "{sent:?} {journey:?}");
+    }
 }
 
 #[tokio::test]

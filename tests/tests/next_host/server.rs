@@ -15,6 +15,7 @@ use tokio::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub connection: usize,
+    pub hello: String,
     pub mail: String,
     pub recipients: Vec<String>,
     pub data: Vec<u8>,
@@ -81,7 +82,7 @@ async fn session(stream: TcpStream, number: usize, script: Arc<Mutex<Script>>, s
     let mut stream = BufReader::new(stream);
     let greeting = script.lock().unwrap().greetings.pop_front().unwrap_or("220 next.example ESMTP");
     say(&mut stream, greeting).await?;
-    let (mut mail, mut recipients, mut messages) = (String::new(), Vec::new(), 0);
+    let (mut hello, mut mail, mut recipients, mut messages) = (String::new(), String::new(), Vec::new(), 0);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await.ok()? == 0 {
@@ -90,6 +91,7 @@ async fn session(stream: TcpStream, number: usize, script: Arc<Mutex<Script>>, s
         let command = line.trim_end().to_owned();
         match command.to_ascii_uppercase() {
             it if it.starts_with("EHLO ") => {
+                hello = command;
                 let mut lines: Vec<String> = vec!["next.example".into()];
                 lines.extend(script.lock().unwrap().capabilities.iter().map(|it| (*it).to_owned()));
                 let last = lines.pop().unwrap();
@@ -126,7 +128,13 @@ async fn session(stream: TcpStream, number: usize, script: Arc<Mutex<Script>>, s
                     return None;
                 }
                 if reply.starts_with('2') {
-                    let taken = Taken { connection: number, mail: mail.clone(), recipients: recipients.clone(), data };
+                    let taken = Taken {
+                        connection: number,
+                        hello: hello.clone(),
+                        mail: mail.clone(),
+                        recipients: recipients.clone(),
+                        data,
+                    };
                     seen.lock().unwrap().taken.push(taken);
                 }
                 say(&mut stream, reply).await?;

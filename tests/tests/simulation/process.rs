@@ -13,7 +13,7 @@ use paquebot_mta::{
     time::Micros,
 };
 use paquebot_mta_api::{
-    address::Address,
+    address::{Address, Domain},
     config::{Delivery, Retry},
     directory::{DomainEntry, Entry, MailboxEntry, Value},
 };
@@ -84,7 +84,7 @@ impl Process {
             signers: Arc::new(Signers::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
             clock: clock.clone(),
-            hostname: "mail.example.com".parse().unwrap(),
+            identity: "mail.example.com".parse::<Domain>().unwrap().into(),
             delivery: Delivery { connections: 3, connections_per_destination: 2, retry, ..Delivery::default() },
             first_attempts: 8,
         });

@@ -27,6 +27,8 @@ fn job() -> Job {
         envelope: Arc::new(envelope),
         recipients: Vec::new(),
         holder: Incarnation(Uuid::nil()),
+        since: Micros(0),
+        route_told: false,
         ticket,
     }
 }

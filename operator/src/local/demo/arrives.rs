@@ -7,7 +7,7 @@ use super::{
     message::{field, parts, with_attachment},
     mua::{fetch, submit},
     report::Report,
-    system::journey,
+    system::{has, journey},
     world::{ALICE, BOB, World},
 };
 
@@ -23,9 +23,9 @@ pub async fn run(world: &mut World) -> Result<Report, DemoError> {
     let letter = with_attachment(ALICE, BOB, "Grüße aus Köln", &attachment);
     let reply = submit(&mut world.com.submission().await?, &world.com.user(ALICE)?, BOB, &letter.octets).await?;
     let both = [&world.com, &world.org];
-    journey(&both, &letter.id, |stops| stops.iter().any(|stop| stop.event.step == Step::Stored)).await?;
+    journey(&both, &letter.id, |stops| has(stops, &[Step::Stored, Step::Delivered])).await?;
     let mails = fetch(&mut world.org.pop3().await?, &world.org.user(BOB)?).await?;
-    let stops = journey(&both, &letter.id, |stops| stops.iter().any(|stop| stop.event.step == Step::Fetched)).await?;
+    let stops = journey(&both, &letter.id, |stops| has(stops, &[Step::Fetched])).await?;
 
     let mut report = Report::default();
     report.check(reply.starts_with("250"), format!("example.com took it: {reply}"));
@@ -56,7 +56,7 @@ pub async fn run(world: &mut World) -> Result<Report, DemoError> {
         Step::Fetched,
     ];
     for step in steps {
-        let there = stops.iter().any(|stop| stop.event.step == step);
+        let there = has(&stops, &[step]);
         report.check(there, format!("its journey shows: {}", crate::cli::journey::word(step)));
     }
     report.journey("", stops);

@@ -7,7 +7,7 @@ use super::{
     message::{field, parts, plain},
     mua::{fetch, submit},
     report::Report,
-    system::{journey, until},
+    system::{has, journey, until},
     world::{ALICE, World},
 };
 
@@ -31,7 +31,7 @@ pub async fn run(world: &mut World) -> Result<Report, DemoError> {
 
     let mut report = Report::default();
     report.check(stops.iter().any(|stop| stop.event.step == Step::Returned), "the message was returned");
-    report.check(!stops.iter().any(|stop| stop.event.step == Step::Deferred), "at once: 550 is final");
+    report.check(!has(&stops, &[Step::Deferred]), "at once: 550 is final");
     report.check(bounce.is_some(), "alice fetched the bounce by POP3");
     report.journey("", stops);
     if let Some(bounce) = bounce {
@@ -46,6 +46,7 @@ pub async fn run(world: &mut World) -> Result<Report, DemoError> {
         let id = id.trim_matches(['<', '>']);
         let stops =
             journey(&[&world.com], id, |stops| stops.iter().any(|stop| stop.event.step == Step::Fetched)).await?;
+        report.check(has(&stops, &[Step::Signed]), "it is signed, as all mail of example.com");
         report.journey("And the bounce:", stops);
     }
     Ok(report)

@@ -25,7 +25,7 @@ const CONNECTIONS_MAX: usize = 20;
 /// What it does to those who connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
-    /// The first recipient gets 451; from the next connection on all is passed on.
+    /// The first recipient gets 451 and the connection ends; from the next one on all is passed on.
     Busy,
     /// Nobody gets an answer until [`Gateway::recover`].
     Silent,
@@ -91,9 +91,11 @@ async fn hang(mut client: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Greylisting's answer (RFC 6647 §2): 451 to the recipient.
+/// Greylisting's answer (RFC 6647 §2): 451 to the recipient; then it ends the connection, as RFC 5321 §3.8 has it,
+/// with 421: a client that keeps the connection must not be refused twice.
 async fn refuse(client: TcpStream, well: &AtomicBool) -> std::io::Result<()> {
     let mut client = BufReader::new(client);
+    let mut refused = false;
     client.write_all(b"220 gate.example.org ESMTP\r\n").await?;
     for _ in 0..COMMANDS_MAX {
         let mut line = String::new();
@@ -101,16 +103,26 @@ async fn refuse(client: TcpStream, well: &AtomicBool) -> std::io::Result<()> {
         let verb = line.get(..4).unwrap_or("").to_ascii_uppercase();
         let answer: &[u8] = match verb.as_str() {
             "" => break,
-            "EHLO" | "HELO" => b"250 gate.example.org\r\n",
-            "RCPT" => {
-                well.store(true, Ordering::SeqCst);
-                b"451 4.7.1 Greylisted, try again in a moment\r\n"
-            }
-            "DATA" => b"503 5.5.1 No recipient\r\n",
             "QUIT" => {
                 client.write_all(b"221 2.0.0 Bye\r\n").await?;
                 break;
             }
+            _ if well.load(Ordering::SeqCst) => {
+                client.write_all(b"421 4.3.2 Closing, connect again\r\n").await?;
+                break;
+            }
+            "EHLO" | "HELO" => b"250 gate.example.org\r\n",
+            // The client kept the connection: what comes next is for a new one, which is passed on.
+            "MAIL" if refused => {
+                client.write_all(b"421 4.7.0 Connect again\r\n").await?;
+                break;
+            }
+            "RCPT" => {
+                refused = true;
+                well.store(true, Ordering::SeqCst);
+                b"451 4.7.1 Greylisted, try again in a moment\r\n"
+            }
+            "DATA" => b"503 5.5.1 No recipient\r\n",
             _ => b"250 2.0.0 OK\r\n",
         };
         client.write_all(answer).await?;

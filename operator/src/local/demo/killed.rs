@@ -10,7 +10,7 @@ use super::{
     message::plain,
     mua::{fetch, submit},
     report::Report,
-    system::{journey, until},
+    system::{has, journey, until},
     world::{ALICE, BOB, LATE_GATE, World},
 };
 use crate::local::demo::message::field;
@@ -35,7 +35,7 @@ pub async fn run(world: &mut World) -> Result<Report, DemoError> {
     world.com.restart().await?;
     let serving_ms = started.elapsed().as_millis();
     let both = [&world.com, &world.org];
-    let stops = journey(&both, &letter.id, |stops| stops.iter().any(|stop| stop.event.step == Step::Stored)).await?;
+    let stops = journey(&both, &letter.id, |stops| has(stops, &[Step::Stored, Step::Delivered])).await?;
     let mails = fetch(&mut world.org.pop3().await?, &world.org.user(BOB)?).await?;
     let copies = mails.iter().filter(|mail| field(mail, "message-id") == [format!("<{}>", letter.id)]).count();
 

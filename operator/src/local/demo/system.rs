@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paquebot_mta_api::journey::{Event, Queued};
+use paquebot_mta_api::journey::{Event, Queued, Step};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
@@ -187,6 +187,11 @@ impl System {
         let page: Option<Page> = socket::get(&data::socket(&self.place.data), "/v1/queue", &[]).await?;
         Ok(page.map(|page| page.items).unwrap_or_default())
     }
+}
+
+/// Whether a journey has all of these steps: the sender may note its last one after the receiver.
+pub fn has(stops: &[Stop], steps: &[Step]) -> bool {
+    steps.iter().all(|step| stops.iter().any(|stop| stop.event.step == *step))
 }
 
 /// What all systems know of a message, as soon as `enough` says so, or what they know when the wait is over.

@@ -115,7 +115,7 @@ fn zones_of(systems: &[&System]) -> Result<Vec<Zone>, DemoError> {
 /// Exactly what `paquebot dns` prints, domain by domain.
 fn published(place: &Place) -> Result<Vec<Zone>, String> {
     let resources = load::load(std::slice::from_ref(&place.files)).map_err(|problems| listed(&problems))?;
-    let known = |it: &load::Loaded<MailDomain>| dkim::known(&place.data, &it.object, &resources);
+    let known = |it: &load::Loaded<MailDomain>| dkim::known(Some(&place.data), &it.object, &resources);
     let keys = resources.domains.iter().map(known).collect::<Result<Vec<_>, _>>().map_err(|it| it.to_string())?;
     let records = plan::records(&resources, &keys).map_err(|it| it.to_string())?;
     let zone =
