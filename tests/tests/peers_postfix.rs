@@ -81,7 +81,7 @@ fn postfix_takes_our_mail_over_tls_and_its_signatures_hold() {
         verify(&published, &mail, 2);
         let mail = String::from_utf8(mail).unwrap();
         assert!(mail.contains(body), "{mail}");
-        assert!(mail.contains("with ESMTPS"), "not over TLS: {mail}");
+        assert!(mail.contains("with ESMTPS") && mail.contains("(TLSv1.3 TLS_"), "not over TLS: {mail}");
         assert_eq!(mail.matches("DKIM-Signature:").count(), 2, "one by RSA, one by Ed25519: {mail}");
         assert!(!mail.contains("[127.0.0.1]"), "the address of the user's program is nobody's business: {mail}");
     }
