@@ -79,6 +79,16 @@ pub enum KeyAlgorithm {
     Ed25519,
 }
 
+/// As the `a=` of a signature names it.
+impl std::fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "rsa-sha256",
+            Self::Ed25519 => "ed25519-sha256",
+        })
+    }
+}
+
 /// A private key that no log and no `{:?}` shows. PKCS#8 DER; base64 in JSON.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateKey(pub Vec<u8>);

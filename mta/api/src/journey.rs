@@ -25,6 +25,7 @@ pub struct Event {
 
 /// Who acted, in the words of the field (RFC 5598).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Actor {
     /// The user's program.
     Mua,
@@ -94,4 +95,15 @@ pub struct Queued {
     pub attempts: u32,
     /// The last reply or fault, empty before any.
     pub last_error: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actors_are_written_as_the_field_writes_them() {
+        let written = serde_json::to_string(&[Actor::Mua, Actor::Mta, Actor::Mda, Actor::Mra]).unwrap();
+        assert_eq!(written, r#"["MUA","MTA","MDA","MRA"]"#);
+    }
 }

@@ -70,11 +70,6 @@ pub fn senders(header: &[u8]) -> Option<Vec<Author>> {
     addresses_of(header, "Sender")
 }
 
-/// The addresses of all Reply-To fields; `None` where one of them is unreadable.
-pub fn reply_to(header: &[u8]) -> Option<Vec<Author>> {
-    addresses_of(header, "Reply-To")
-}
-
 fn addresses_of(header: &[u8], name: &str) -> Option<Vec<Author>> {
     let mut all = Vec::new();
     for field in fields(header).filter(|field| field.is(name)) {

@@ -143,11 +143,6 @@ impl Line {
         self.destinations.get(destination).is_some_and(|waiting| !waiting.jobs.is_empty())
     }
 
-    /// Puts jobs back to where they were taken from.
-    pub fn put_back(&mut self, destination: &Destination, job: Job) {
-        self.destinations.entry(destination.clone()).or_default().jobs.push_front(job);
-    }
-
     /// Nobody connects to this destination until then.
     pub fn close(&mut self, destination: &Destination, until: Instant, failure: Failure) {
         if let Some(waiting) = self.destinations.get_mut(destination) {

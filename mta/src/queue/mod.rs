@@ -10,7 +10,7 @@
 //!
 //! What carries them out:
 //! - [`job`]: what is worked on, and how much of it may be in memory;
-//! - [`line`]: who waits where; connections given out fairly;
+//! - [`mod@line`]: who waits where; connections given out fairly;
 //! - [`lease`]: who we are to the store, and until when an attempt may start;
 //! - [`engine`]: starts, takes new messages, drains;
 //! - `claim`: heartbeat, and claiming what is due;

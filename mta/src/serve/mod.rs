@@ -5,7 +5,7 @@
 //! - [`listening`]: the listeners and what each of them serves;
 //! - `pop3`: one POP3 connection; SMTP's is [`crate::smtp::serve`];
 //! - [`background`]: what goes on beside the sessions: certificates, the directory, sweeping;
-//! - [`file`]: the configuration file; [`run`]: `paquebot-mta serve`.
+//! - [`mod@file`]: the configuration file; [`run`]: `paquebot-mta serve`.
 
 use std::{
     net::SocketAddr,

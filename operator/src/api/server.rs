@@ -20,8 +20,6 @@ pub const DOMAIN_MATCH_PATTERN: &str =
 pub const CIDR_PATTERN: &str = r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$";
 /// An address.
 pub const IP_PATTERN: &str = r"^[0-9A-Fa-f:.]+$";
-/// What labels and annotations are named.
-pub const LABEL_PATTERN: &str = r"^[A-Za-z0-9._/-]*$";
 
 /// What the platform's team wants of the servers. All of it may be left out.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -66,7 +66,7 @@ fn told(news: News, out: &mut Output) -> Result<(), Failure> {
         News::Serving(started) if out.format == Format::Human => out.text(&started.text())?,
         News::Serving(started) => out.value(&started)?,
         News::Applied(changed) => {
-            out.note(&format!("the edit is applied: {} entries put, {} deleted", changed.put, changed.deleted));
+            out.note(&format!("the edit is applied: {changed}"));
         }
         News::Kept(fault) => out.note(&format!("the edit is not applied, what runs goes on:\n{fault}")),
         News::Draining { seconds } => {

@@ -46,7 +46,8 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|file| is_yaml(file) && file.is_file())
+        // A link that leads nowhere is kept, so that reading it says so.
+        .filter(|file| is_read(file) && fs::metadata(file).map_or(true, |about| about.is_file()))
         .take(FILES_MAX + 1)
         .collect();
     files.sort();
@@ -58,8 +59,8 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// Hidden files are what editors leave behind.
-fn is_yaml(file: &Path) -> bool {
+/// Whether a file of a folder is read, by its name. Hidden files are what editors leave behind.
+pub fn is_read(file: &Path) -> bool {
     let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
     let known = file.extension().is_some_and(|it| ["yaml", "yml", "json"].iter().any(|known| it == *known));
     known && !hidden

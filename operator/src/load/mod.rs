@@ -26,6 +26,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use files::is_read;
 pub use object::Object;
 pub use problem::{Problem, Source};
 pub use secret::Secret;

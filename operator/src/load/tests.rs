@@ -312,6 +312,9 @@ fn files_and_folders() {
     assert!(said(&[at("b.yaml")]).contains("save it as UTF-8"));
     fs::File::create(at("b.yaml")).unwrap().set_len(5 * 1024 * 1024).unwrap();
     assert!(said(&[at("b.yaml")]).contains("split it into several files"));
+    fs::create_dir(at("links")).unwrap();
+    std::os::unix::fs::symlink(at("gone.yaml"), at("links/a.yaml")).unwrap();
+    assert!(said(&[at("links")]).contains("cannot be read"), "a link that leads nowhere is no empty file");
     assert!(said(&["/dev/zero".into()]).contains("neither a file nor a folder"));
 }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -49,7 +50,7 @@ pub enum ApplyError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The store.
-    #[error("{0}; free space or mend the disk of the data directory, then try again")]
+    #[error("{0}; {advice}", advice = advice(.0))]
     Store(#[from] StoreError),
     /// The MTA.
     #[error(transparent)]
@@ -57,6 +58,19 @@ pub enum ApplyError {
     /// The system gives no random numbers, or a thread died.
     #[error("{0}: try again, and look for what the system lacks (memory, entropy)")]
     System(&'static str),
+}
+
+/// What to do about a store that does not serve.
+fn advice(fault: &StoreError) -> &'static str {
+    match fault {
+        StoreError::Unavailable(_) | StoreError::Full(_) => {
+            "free space or mend the disk of the data directory, then try again"
+        }
+        StoreError::Corrupt(_) => "restore the data directory from a copy, or give another one with --data",
+        StoreError::Fenced | StoreError::Conflict(_) => {
+            "nothing was changed; run the program that wrote the data directory, or give another one with --data"
+        }
+    }
 }
 
 /// Where resources are applied to.
@@ -90,13 +104,34 @@ pub struct Prepared {
     pub left_out: Vec<String>,
 }
 
-/// What changed in the directory.
+/// What an edit changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changed {
-    /// Entries put, new or replaced.
+    /// Entries of the directory put, new or replaced.
     pub put: usize,
-    /// Entries deleted.
+    /// Entries of the directory deleted.
     pub deleted: usize,
+    /// The MTA's settings or certificate.
+    pub settings: bool,
+    /// The records to publish.
+    pub records: bool,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.put > 0 || self.deleted > 0 {
+            parts.push(format!("entries of the directory: {} put, {} deleted", self.put, self.deleted));
+        }
+        if self.settings {
+            parts.push("the server's settings are new".to_owned());
+        }
+        if self.records {
+            parts.push("the DNS records to publish are others (`paquebot dns` shows them)".to_owned());
+        }
+        f.write_str(if parts.is_empty() { "nothing follows from it" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
 }
 
 impl Target {
@@ -187,10 +222,10 @@ pub fn difference(before: &DirectorySet, wanted: &[Entry]) -> Option<DirectoryCh
     (!same).then_some(DirectoryChange { epoch: EPOCH, put, delete })
 }
 
-/// Writes the difference to the store; all of it or nothing.
+/// Writes the difference to the store; all of it or nothing. Says what changed of the directory.
 pub async fn write(store: &Store, before: &DirectorySet, wanted: &[Entry]) -> Result<Changed, StoreError> {
     let Some(change) = difference(before, wanted) else { return Ok(Changed::default()) };
-    let changed = Changed { put: change.put.len(), deleted: change.delete.len() };
+    let changed = Changed { put: change.put.len(), deleted: change.delete.len(), ..Changed::default() };
     store.change_directory(change).await?;
     Ok(changed)
 }
@@ -199,24 +234,26 @@ pub async fn write(store: &Store, before: &DirectorySet, wanted: &[Entry]) -> Re
 pub async fn again(
     target: &Target,
     server: &Server,
-    running: &Config,
+    running: &Prepared,
     now_us: i64,
 ) -> Result<(Prepared, Changed), ApplyError> {
     let before = server.store().directory().await?;
     let prepared = target.prepare(before.clone(), now_us).await?;
-    let other = prepared.config != *running;
+    let other = prepared.config != running.config;
     if other {
         server.reload(prepared.config.clone()).await?;
     }
     let written = write(server.store(), &before, &prepared.entries).await;
     match written {
-        Ok(changed) => {
+        Ok(directory) => {
             server.directory_changed().await?;
+            let settings = other || prepared.certificate.fingerprint != running.certificate.fingerprint;
+            let changed = Changed { settings, records: prepared.records != running.records, ..directory };
             Ok((prepared, changed))
         }
         Err(error) => {
             if other {
-                server.reload(running.clone()).await?;
+                server.reload(running.config.clone()).await?;
             }
             Err(error.into())
         }
@@ -257,6 +294,33 @@ mod tests {
         let put: Vec<_> = change.put.iter().map(|entry| entry.value.key()).collect();
         assert_eq!(put, ["alias/x@a.example", "domain/b.example"]);
         assert_eq!(change.delete, ["alias/z@a.example"]);
+    }
+
+    #[test]
+    fn each_fault_of_the_store_has_its_own_advice() {
+        for (fault, words) in [
+            (StoreError::Unavailable("x".into()), "mend the disk"),
+            (StoreError::Full("x".into()), "free space"),
+            (StoreError::Corrupt("x".into()), "restore"),
+            (StoreError::Conflict("the store's schema is version 2".into()), "run the program that wrote"),
+        ] {
+            let text = ApplyError::from(fault).to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_edit_in_words() {
+        for (changed, words) in [
+            (Changed::default(), "nothing follows from it"),
+            (Changed { put: 2, deleted: 1, ..Changed::default() }, "entries of the directory: 2 put, 1 deleted"),
+            (
+                Changed { settings: true, records: true, ..Changed::default() },
+                "the server's settings are new, the DNS records to publish are others (`paquebot dns` shows them)",
+            ),
+        ] {
+            assert_eq!(changed.to_string(), words);
+        }
     }
 
     #[test]

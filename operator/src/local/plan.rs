@@ -2,7 +2,10 @@
 //!
 //! The same functions as in a cluster say what follows; here it is only said where it runs, and what is left out.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use kube::ResourceExt;
 use paquebot_mta_api::{
@@ -32,6 +35,18 @@ pub enum PlanError {
     /// No server that could have a name.
     #[error("{0} has no server with a host name: give its MailServer spec.hostname")]
     NoServer(String),
+    /// Two servers of a cluster may each have it; the one here cannot.
+    #[error(
+        "{domain} is declared in the namespaces {first} and {second}: one server carries all domains here, keep one of them"
+    )]
+    Twice {
+        /// The domain.
+        domain: Domain,
+        /// Where it is declared first.
+        first: String,
+        /// Where it is declared too.
+        second: String,
+    },
 }
 
 /// The one server that local mode runs: that of the first domain; with what the world sees of it.
@@ -40,7 +55,20 @@ pub fn carrier(resources: &Resources) -> Result<(&MailServer, Facts), PlanError>
     let none = || PlanError::NoServer(first.object.name_any());
     let server = resources.server(&first.object).ok_or_else(none)?;
     let named = first_domain(resources, server).ok_or_else(none)?;
+    each_once(resources)?;
     Ok((server, server::facts(server, &named).ok_or_else(none)?))
+}
+
+fn each_once(resources: &Resources) -> Result<(), PlanError> {
+    let mut seen: HashMap<Domain, String> = HashMap::new();
+    for it in &resources.domains {
+        let Some(domain) = domain::name(&it.object) else { continue };
+        let second = it.object.namespace().unwrap_or_default();
+        if let Some(first) = seen.insert(domain.clone(), second.clone()) {
+            return Err(PlanError::Twice { domain, first, second });
+        }
+    }
+    Ok(())
 }
 
 /// The MTA's configuration on this address.
@@ -132,4 +160,27 @@ pub fn left_out(resources: &Resources) -> Vec<String> {
     }
     all.extend(resources.domains.iter().filter_map(|it| domain::senders_note(&it.object)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_of_two_namespaces_has_no_place_here() {
+        let domain = |name: &str, namespace: &str| {
+            format!(
+                "apiVersion: paquebot.dev/v1alpha1\nkind: MailDomain\nmetadata: {{name: {name}, namespace: {namespace}}}\n---\n"
+            )
+        };
+        let said = |yaml: &str| {
+            let resources = crate::load::load_text("mail.yaml".as_ref(), yaml).unwrap();
+            carrier(&resources).map(|(_, facts)| facts.hostname.to_string()).map_err(|fault| fault.to_string())
+        };
+        let (one, other) = (domain("a.example", "mail"), domain("b.example", "shop"));
+        assert_eq!(said(&(one.clone() + &other)), Ok("mail.a.example".to_owned()));
+        let fault = said(&(one + &domain("a.example", "shop"))).unwrap_err();
+        assert!(fault.starts_with("a.example is declared in the namespaces mail and shop: "), "{fault}");
+        assert_eq!(said("").unwrap_err(), PlanError::NoDomain.to_string());
+    }
 }

@@ -14,7 +14,6 @@ use paquebot_mta::{
     store::{DirectorySet, Store, StoreError, seal::SealKey, sqlite::Sqlite},
     time::Micros,
 };
-use paquebot_mta_api::config::Config;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -78,7 +77,7 @@ pub async fn run(wish: Wish, tell: &mut (dyn FnMut(News) + Send)) -> Result<(), 
     let store = open_store(&data).await?;
     let (server, prepared) = start(&target, store).await?;
     tell(News::Serving(Box::new(Started::new(&prepared, data.passwords()))));
-    let drain_seconds = follow(&target, &server, prepared.config, watch, stop, tell).await;
+    let drain_seconds = follow(&target, &server, prepared, watch, stop, tell).await;
     tell(News::Draining { seconds: drain_seconds });
     tokio::select! {
         () = server.drain() => Ok(()),
@@ -108,7 +107,7 @@ async fn start(target: &Target, store: Store) -> Result<(Server, Prepared), Appl
 async fn follow(
     target: &Target,
     server: &Server,
-    mut running: Config,
+    mut running: Prepared,
     mut watch: Watch,
     mut stop: Stop,
     tell: &mut (dyn FnMut(News) + Send),
@@ -119,7 +118,7 @@ async fn follow(
     loop {
         tokio::select! {
             _ = looks.tick() => {}
-            () = stop.asked() => return running.limits.drain_seconds,
+            () = stop.asked() => return running.config.limits.drain_seconds,
         }
         let files = target.files.clone();
         let Ok(now) = tokio::task::spawn_blocking(move || stamp(&files)).await else { continue };
@@ -130,7 +129,7 @@ async fn follow(
         looked_at_certificate = Instant::now();
         match apply::again(target, server, &running, Micros::now().0).await {
             Ok((prepared, changed)) => {
-                running = prepared.config;
+                running = prepared;
                 if edited {
                     tell(News::Applied(changed));
                 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use crate::load::is_read;
+
 /// How often the files are looked at.
 pub const LOOK_PERIOD: Duration = Duration::from_millis(250);
 /// Files that are looked at, at most; as many as are loaded.
@@ -19,12 +21,16 @@ const FILES_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stamp(Vec<(PathBuf, u64, u64, i128)>);
 
-/// The files as they are now. What cannot be seen is left out: that is a change too, and loading says why.
+/// The files as they are now, without those that are not loaded (an editor's own come and go). What cannot be seen
+/// is marked: that is a change too, and loading says why.
 pub fn stamp(paths: &[PathBuf]) -> Stamp {
     let mut seen = Vec::new();
     for path in paths {
         match fs::read_dir(path) {
-            Ok(entries) => entries.take(FILES_MAX).flatten().for_each(|entry| look(&entry.path(), &mut seen)),
+            Ok(entries) => {
+                let read = entries.take(FILES_MAX).flatten().map(|entry| entry.path()).filter(|file| is_read(file));
+                read.for_each(|file| look(&file, &mut seen));
+            }
             Err(_) => look(path, &mut seen),
         }
     }
@@ -38,10 +44,8 @@ fn look(path: &Path, seen: &mut Vec<(PathBuf, u64, u64, i128)>) {
         let changed = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
         Ok((path.to_owned(), metadata.ino(), metadata.len(), changed))
     };
-    if seen.len() < FILES_MAX
-        && let Ok(stamp) = look()
-    {
-        seen.push(stamp);
+    if seen.len() < FILES_MAX {
+        seen.push(look().unwrap_or_else(|_| (path.to_owned(), 0, 0, 0)));
     }
 }
 
@@ -109,6 +113,10 @@ mod tests {
             fs::rename(base.path().join("draft"), folder.join("x.yaml")).unwrap();
         });
         edited("a removed file", &|| fs::remove_file(folder.join("x.yaml")).unwrap());
-        assert_eq!(stamp(&paths), before);
+        fs::write(folder.join(".x.yaml.swp"), "an editor's").unwrap();
+        std::os::unix::fs::symlink("someone@host", folder.join(".#x.yaml")).unwrap();
+        assert_eq!(stamp(&paths), before, "nothing that is loaded");
+        std::os::unix::fs::symlink("nowhere", folder.join("link.yaml")).unwrap();
+        assert_ne!(stamp(&paths), before, "a link that leads nowhere");
     }
 }

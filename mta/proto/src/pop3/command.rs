@@ -83,7 +83,9 @@ impl Command {
             b"RSET" => bare(rest, Self::Rset, "RSET"),
             b"QUIT" => bare(rest, Self::Quit, "QUIT"),
             b"USER" => text(rest).map(Self::User).ok_or(Fault::Form("USER name@example.com")),
-            b"AUTH" => auth(words()).ok_or(Fault::Form("AUTH mechanism [initial-response]; CAPA lists the mechanisms")),
+            b"AUTH" => {
+                sasl_login(words()).ok_or(Fault::Form("AUTH mechanism [initial-response]; CAPA lists the mechanisms"))
+            }
             b"LIST" => some_or_all(words()).map(Self::List).ok_or(Fault::Form("LIST [message]")),
             b"UIDL" => some_or_all(words()).map(Self::Uidl).ok_or(Fault::Form("UIDL [message]")),
             b"RETR" => one(words()).map(Self::Retr).ok_or(Fault::Form("RETR message")),
@@ -106,7 +108,7 @@ fn text(octets: &[u8]) -> Option<String> {
     (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
-fn auth<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Command> {
+fn sasl_login<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Command> {
     let mechanism = text(words.next()?)?;
     let initial = words.next().map(<[u8]>::to_vec);
     words.next().is_none().then_some(Command::Auth { mechanism, initial })

@@ -1,3 +1,5 @@
+//! Notices as text, whole: failure, delay, internationalised; and what they never contain.
+
 use bytes::Bytes;
 use paquebot_proto::{EnhancedCode, Reply};
 use uuid::Uuid;

@@ -1,3 +1,5 @@
+//! Who waits where, and whose turn it is: limits, turns, idle workers, closed destinations.
+
 use paquebot_proto::EnhancedCode;
 use uuid::Uuid;
 

@@ -1,3 +1,5 @@
+//! Replies and faults, one by one, and what each means for the recipient and the host.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! MX answers and addresses as values, and the targets in their order.
+
 use super::*;
 
 fn domain(text: &str) -> Domain {

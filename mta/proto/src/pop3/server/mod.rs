@@ -4,7 +4,7 @@
 //! holds a message: RETR and TOP name it for the driver.
 //!
 //! - this page: the machine, and the commands of both states;
-//! - `authorization`: STLS, USER, PASS, AUTH;
+//! - `login`: STLS, USER, PASS, AUTH;
 //! - `transaction`: the commands over a maildrop, and what QUIT's commit became.
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::{
     sasl::{Exchange, Mechanism, SaslFailure},
 };
 
-mod authorization;
+mod login;
 mod transaction;
 
 /// A client may be silent for that long (RFC 1939 §3: at least 10 minutes).

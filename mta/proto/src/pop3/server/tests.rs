@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{authorization::FAILED_LOGINS_MAX, *};
+use super::{login::FAILED_LOGINS_MAX, *};
 use crate::{
     Framing, Output,
     pop3::Listed,
