@@ -15,7 +15,8 @@ use crate::{pause, tool};
 pub const PORT: u16 = 2525;
 /// The maildir of everybody who is neither carol nor dave.
 pub const REST: &str = "rest";
-const WAIT_SECONDS_MAX: Duration = Duration::from_secs(30);
+const WAIT_SECONDS_MAX: Duration = Duration::from_secs(60);
+const ROUNDS: u32 = 6;
 
 /// A running instance; stopped when dropped.
 pub struct Postfix {
@@ -48,11 +49,7 @@ impl Postfix {
     }
 
     fn wait_for_port(&self) {
-        let began = Instant::now();
-        while TcpStream::connect(SocketAddr::new(self.address, PORT)).is_err() {
-            assert!(began.elapsed() < WAIT_SECONDS_MAX, "Postfix does not listen: {}", self.log());
-            pause();
-        }
+        self.until("it listens", &|| TcpStream::connect(SocketAddr::new(self.address, PORT)).is_ok());
     }
 
     /// What it logged.
@@ -65,13 +62,46 @@ impl Postfix {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
 
-    /// Waits until as many lines of its log have this text.
-    pub fn wait_for_log(&self, text: &str, count: usize) {
+    /// Waits until this holds.
+    pub fn until(&self, what: &str, holds: &dyn Fn() -> bool) {
         let began = Instant::now();
-        while self.logged(text) < count {
-            assert!(began.elapsed() < WAIT_SECONDS_MAX, "{text:?} is not in the log: {}", self.log());
+        while !holds() {
+            assert!(began.elapsed() < WAIT_SECONDS_MAX, "never: {what}: {}", self.log());
             pause();
         }
+    }
+
+    /// Waits until as many lines of its log have this text.
+    pub fn wait_for_log(&self, text: &str, count: usize) {
+        self.until(text, &|| self.logged(text) >= count);
+    }
+
+    /// Waits until it has handed over as many messages. Its queue manager forgets a message that it meets while the
+    /// delivery agent still has it ("skipped, still being delivered") until it is told to read its queue again.
+    pub fn wait_until_sent(&self, count: usize) {
+        let sent = || self.logged("status=sent") >= count;
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            while began.elapsed() < WAIT_SECONDS_MAX / ROUNDS {
+                if sent() {
+                    return;
+                }
+                pause();
+            }
+            self.command("reload");
+        }
+        panic!("{} of {count} sent: {}", self.logged("status=sent"), self.log());
+    }
+
+    /// Ends it at once, sessions and all.
+    pub fn abort(&self) {
+        self.command("abort");
+    }
+
+    /// Starts it again after [`Postfix::abort`].
+    pub fn start_again(&self) {
+        self.command("start");
+        self.wait_for_port();
     }
 
     /// Hands a message to its queue, as a local program would.

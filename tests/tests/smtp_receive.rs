@@ -89,7 +89,7 @@ async fn users_send_as_themselves_only() -> Result<(), Fault> {
     let stored = mta.stored(3, "INBOX").await?;
     assert_eq!(stored.len(), 1);
     let stored = stored.concat();
-    for part in ["Message-ID: <", "Date: ", "with ESMTPSA", "From: info@example.org"] {
+    for part in ["Message-ID: <", "Date: ", "with ESMTPSA", "(TLSv1.3 TLS_", "From: info@example.org"] {
         assert!(stored.contains(part), "{part}: {stored}");
     }
     assert!(!stored.contains("hidden@") && !stored.contains("127.0.0.1"), "{stored}");

@@ -23,7 +23,7 @@ pub struct Received<'a> {
     pub by: &'a Domain,
     /// ESMTP, ESMTPS, ESMTPSA … (RFC 3848).
     pub with: &'a str,
-    /// The version of TLS, such as `TLSv1.3`, where there is TLS.
+    /// Version and cipher, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`, where there is TLS.
     pub tls: Option<&'a str>,
     /// The message's id here.
     pub id: MessageId,
@@ -42,7 +42,7 @@ impl Received<'_> {
             Some(IpAddr::V6(address)) => format!(" ([IPv6:{address}])"),
             None => String::new(),
         };
-        let tls = self.tls.map(|version| format!(" ({})", harmless(version))).unwrap_or_default();
+        let tls = self.tls.map(|tls| format!("\r\n\t({})", words(tls))).unwrap_or_default();
         let recipient = self
             .recipient
             // Octets above 127 in a trace field would make the whole message need SMTPUTF8.
@@ -50,13 +50,17 @@ impl Received<'_> {
             .map(|address| format!("\r\n\tfor <{address}>"))
             .unwrap_or_default();
         format!(
-            "Received: from {hello}{client}\r\n\tby {}\r\n\twith {}{tls} id {}{recipient};\r\n\t{}\r\n",
+            "Received: from {hello}{client}\r\n\tby {}\r\n\twith {} id {}{tls}{recipient};\r\n\t{}\r\n",
             self.by,
             harmless(self.with),
             self.id,
             date::rfc5322(self.now),
         )
     }
+}
+
+fn words(text: &str) -> String {
+    text.split(' ').map(harmless).collect::<Vec<_>>().join(" ")
 }
 
 /// Letters, digits and what stands in host names and address literals; all else becomes `?`.
@@ -79,7 +83,7 @@ mod tests {
             client: Some("2001:db8::1".parse().unwrap()),
             by: &"mx.example.org".parse().unwrap(),
             with: "ESMTPS",
-            tls: Some("TLSv1.3"),
+            tls: Some("TLSv1.3 TLS_AES_256_GCM_SHA384"),
             id: MessageId(uuid::Uuid::nil()),
             recipient: Some(&"bob@example.org".parse().unwrap()),
             now: Micros(0),
@@ -92,7 +96,7 @@ mod tests {
         assert_eq!(
             received(Some("mail.example.com")),
             "Received: from mail.example.com ([IPv6:2001:db8::1])\r\n\tby mx.example.org\r\n\t\
-             with ESMTPS (TLSv1.3) id 00000000000000000000000000000000\r\n\tfor <bob@example.org>;\r\n\t\
+             with ESMTPS id 00000000000000000000000000000000\r\n\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tfor <bob@example.org>;\r\n\t\
              Thu, 1 Jan 1970 00:00:00 +0000\r\n"
         );
         assert!(received(None).starts_with("Received: from unknown ("));
@@ -118,7 +122,7 @@ mod tests {
     fn nothing_can_be_injected() {
         for hello in ["x\r\nBcc: y@z", "x) by evil (", "x\r\n\r\nbody", "ü", "", "x; Thu, 1 Jan", "\0"] {
             let field = received(Some(hello));
-            assert_eq!(field.matches("\r\n").count(), 5, "{hello:?}");
+            assert_eq!(field.matches("\r\n").count(), 6, "{hello:?}");
             assert_eq!(field.matches('(').count(), 2);
             assert_eq!(field.matches(';').count(), 1);
             assert!(field.is_ascii());

@@ -54,7 +54,7 @@ pub async fn drive<M: Machine, O: Owner<M>>(
             Step::Upgrade(Upgrade::Tls) => {
                 wire.write_all_of(&mut machine, owner).await?;
                 wire.secure().await?;
-                owner.secured();
+                owner.secured(wire.transport()?.tls().unwrap_or_default());
                 machine.upgraded(Instant::now());
                 continue;
             }

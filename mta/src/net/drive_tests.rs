@@ -97,8 +97,8 @@ impl Owner<Toy> for Keeper {
         let octet = |at: u64| b".x\r\n"[usize::try_from(at % 4).unwrap()];
         Ok((range.start.min(end)..end).map(octet).collect())
     }
-    fn secured(&mut self) {
-        self.secured = true;
+    fn secured(&mut self, tls: String) {
+        self.secured = tls.starts_with("TLSv1.3 TLS_");
     }
 }
 
@@ -106,7 +106,10 @@ async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, server) = tokio::join!(client, listener.accept());
-    (client.unwrap(), server.unwrap().0)
+    let (client, server) = (client.unwrap(), server.unwrap().0);
+    // As the listener does it: with Nagle's delay the last part of each write would wait for the reader's delayed ACK.
+    server.set_nodelay(true).unwrap();
+    (client, server)
 }
 
 /// Sends, half-closes, reads all: what came back, and how the drive ended.
@@ -140,10 +143,11 @@ async fn bulk_output_is_fetched_in_parts_and_reaches_a_slow_reader_whole() {
     let driving = drive(Toy::default(), &mut keeper, Transport::Plain(server), TlsSide::None, CancellationToken::new());
     let talking = async {
         client.write_all(b"bulk\nask\nbye\n").await.unwrap();
-        let (mut all, mut part) = (0, vec![0; 5000]);
+        let (mut all, mut part) = (0, vec![0; 32 * 1024]);
         let mut tail = Vec::new();
         loop {
-            // One small read a turn: the writer meets a full socket again and again.
+            // One read a turn: the writer meets a full socket again and again. Not in small pieces: over loopback,
+            // with segments of 64 KiB, TCP itself would then wait for its persist timer each time.
             tokio::task::yield_now().await;
             match client.read(&mut part).await.unwrap() {
                 0 => break,

@@ -17,6 +17,6 @@ pub trait Owner<M: Machine>: Send {
     /// half a message must not look like a whole one.
     fn bulk(&mut self, handle: u64, range: Range<u64>) -> impl Future<Output = std::io::Result<Bytes>> + Send;
 
-    /// The session runs over TLS from now on.
-    fn secured(&mut self) {}
+    /// The session runs over TLS from now on: its version and cipher, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`.
+    fn secured(&mut self, _tls: String) {}
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use rustls::{ClientConfig, CommonState, ServerConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -59,6 +59,20 @@ impl Transport {
             }
         };
         timeout(HANDSHAKE_SECONDS_MAX, handshake).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+}
+
+impl Transport {
+    /// Version and cipher as the registries name them; `None` in clear.
+    pub fn tls(&self) -> Option<String> {
+        let state: &CommonState = match self {
+            Self::Plain(_) => return None,
+            Self::Server(stream) => stream.get_ref().1,
+            Self::Client(stream) => stream.get_ref().1,
+        };
+        let version = state.protocol_version()?.as_str()?.replace('_', ".");
+        let cipher = state.negotiated_cipher_suite()?.suite().as_str()?.replace("TLS13_", "TLS_");
+        Some(format!("{version} {cipher}"))
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Source<'a> {
     pub client: IpAddr,
     /// Who is logged in; `None`: a stranger, on port 25.
     pub principal: Option<&'a Authenticated>,
+    /// Version and cipher; `None` in clear.
+    pub tls: Option<&'a str>,
 }
 
 /// What becomes of what was collected, before it is a [`Message`].
@@ -109,7 +111,7 @@ async fn submitted(
     }
     let mut prefix = signatures.fields.into_bytes();
     // The user's own address on the network is nobody else's business.
-    prefix.extend_from_slice(trace_field(transaction, &settings.hostname, None, now).as_bytes());
+    prefix.extend_from_slice(trace_field(transaction, source.tls, &settings.hostname, None, now).as_bytes());
     let domain = directory.domain(principal.address().domain()).map(|it| it.id);
     Ok(Draft { prefix, header, junk: false, domain: domain.unwrap_or_default(), events })
 }
@@ -148,7 +150,9 @@ async fn received(
         steps.step(Actor::Mta, Step::Verified, None, format!("{verdict}{place}")),
     ];
     let mut prefix = verdict.authentication_results(&settings.hostname).into_bytes();
-    prefix.extend_from_slice(trace_field(transaction, &settings.hostname, Some(source.client), now).as_bytes());
+    prefix.extend_from_slice(
+        trace_field(transaction, source.tls, &settings.hostname, Some(source.client), now).as_bytes(),
+    );
     Ok(Draft { prefix, header, junk, domain: transaction.first_domain.unwrap_or_default(), events })
 }
 
@@ -170,6 +174,7 @@ fn check_loop(header: &[u8]) -> Result<(), Refused> {
 /// RFC 5321 §4.4.
 fn trace_field(
     transaction: &Transaction,
+    tls: Option<&str>,
     hostname: &paquebot_mta_api::address::Domain,
     client: Option<IpAddr>,
     now: Micros,
@@ -179,7 +184,7 @@ fn trace_field(
         client,
         by: hostname,
         with: transaction.mail.with,
-        tls: None,
+        tls,
         id: transaction.id,
         recipient: transaction.only_recipient().as_ref(),
         now,

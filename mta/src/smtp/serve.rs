@@ -12,6 +12,7 @@ use super::{context::Shared, session::Session};
 use crate::net::{
     drive::drive,
     listener::{Connection, implicit_tls},
+    owner::Owner,
     transport::{TlsSide, Transport},
 };
 
@@ -36,6 +37,9 @@ pub async fn serve(
     let side = tls.map_or(TlsSide::None, TlsSide::Server);
     let machine = ServerMachine::new(settings(&shared, protocol, state), Instant::now());
     let mut owner = Session::new(shared, peer, protocol);
+    if let Some(tls) = transport.tls() {
+        Owner::<ServerMachine>::secured(&mut owner, tls);
+    }
     drive(machine, &mut owner, transport, side, draining).await
 }
 

@@ -30,6 +30,7 @@ pub struct Session {
     client: IpAddr,
     protocol: Protocol,
     login: LoginSession,
+    tls: Option<String>,
     transaction: Option<Transaction>,
 }
 
@@ -41,6 +42,7 @@ impl Session {
             client: peer.ip().to_canonical(),
             protocol,
             login: LoginSession::new(name(protocol)),
+            tls: None,
             transaction: None,
         }
     }
@@ -129,7 +131,7 @@ impl Session {
         let Some(incoming) = transaction.incoming.take() else { return self.refuse(out_of_order()) };
         let protocol = [name(self.protocol)];
         self.shared.metrics.received.with_label_values(&protocol).inc();
-        let from = accept::Source { client: self.client, principal: self.principal() };
+        let from = accept::Source { client: self.client, principal: self.principal(), tls: self.tls.as_deref() };
         match accept::accept(&self.shared, &from, transaction, incoming).await {
             Ok(id) => {
                 self.shared.metrics.accepted.with_label_values(&protocol).inc();
@@ -192,6 +194,10 @@ where
         {
             transaction.look_ups = Some(self.shared.verifier.start_look_ups(header));
         }
+    }
+
+    fn secured(&mut self, tls: String) {
+        self.tls = Some(tls);
     }
 
     async fn bulk(&mut self, _handle: u64, _range: Range<u64>) -> std::io::Result<Bytes> {
