@@ -95,7 +95,6 @@ async fn hang(mut client: TcpStream) -> std::io::Result<()> {
 /// with 421: a client that keeps the connection must not be refused twice.
 async fn refuse(client: TcpStream, well: &AtomicBool) -> std::io::Result<()> {
     let mut client = BufReader::new(client);
-    let mut refused = false;
     client.write_all(b"220 gate.example.org ESMTP\r\n").await?;
     for _ in 0..COMMANDS_MAX {
         let mut line = String::new();
@@ -112,13 +111,7 @@ async fn refuse(client: TcpStream, well: &AtomicBool) -> std::io::Result<()> {
                 break;
             }
             "EHLO" | "HELO" => b"250 gate.example.org\r\n",
-            // The client kept the connection: what comes next is for a new one, which is passed on.
-            "MAIL" if refused => {
-                client.write_all(b"421 4.7.0 Connect again\r\n").await?;
-                break;
-            }
             "RCPT" => {
-                refused = true;
                 well.store(true, Ordering::SeqCst);
                 b"451 4.7.1 Greylisted, try again in a moment\r\n"
             }
