@@ -138,7 +138,7 @@ async fn what_was_sent_before_a_half_close_is_answered() {
 #[tokio::test]
 async fn bulk_output_is_fetched_in_parts_and_reaches_a_slow_reader_whole() {
     let (mut client, server) = connected().await;
-    let bulk_bytes = 8 * 1024 * 1024;
+    let bulk_bytes = 2 * 1024 * 1024;
     let mut keeper = Keeper { bulk_bytes, ..Keeper::default() };
     let driving = drive(Toy::default(), &mut keeper, Transport::Plain(server), TlsSide::None, CancellationToken::new());
     let talking = async {
