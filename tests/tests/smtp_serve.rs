@@ -132,6 +132,42 @@ async fn metrics_probes_and_journeys() -> Result<(), Fault> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_is_refused_is_counted_by_reason() -> Result<(), Fault> {
+    let mta = Mta::start(|config| config.limits.message_bytes = 65_536).await?;
+    let address = mta.server()?.metrics_address().ok_or("no metrics")?;
+    let long = "x".repeat(70) + "\r\n";
+    for (reason, last, code) in [
+        ("size", "MAIL FROM:<> SIZE=65537\r\n".to_owned(), "552"),
+        ("size", format!("DATA\r\n{}.\r\n", long.repeat(1000)), "552"),
+        ("malformed", "DATA\r\nFrom: a@b.example\r\n\r\nbare\nline\r\n.\r\n".to_owned(), "550"),
+        ("unknown_recipient", "RCPT TO:<nobody@example.org>\r\n".to_owned(), "550"),
+        ("relay", "RCPT TO:<bob@elsewhere.example>\r\n".to_owned(), "550"),
+    ] {
+        let count = async || -> Result<u64, Fault> {
+            let metrics = get(TcpStream::connect(address).await?, "/metrics").await?;
+            let line = format!("paquebot_refused_total{{reason=\"{reason}\"}} ");
+            Ok(metrics.lines().find_map(|it| it.strip_prefix(&line)).map_or(Ok(0), str::parse)?)
+        };
+        let before = count().await?;
+        let mut talk = mta.connect(Protocol::Smtp).await?;
+        talk.reply().await?;
+        talk.say("EHLO client.example").await?;
+        if !last.starts_with("MAIL") {
+            talk.say("MAIL FROM:<>").await?;
+            assert!(talk.say("RCPT TO:<bob@example.org>").await?.starts_with("250"));
+        }
+        talk.send(last.as_bytes()).await?;
+        let mut reply = talk.reply().await?;
+        if reply.starts_with("354") {
+            reply = talk.reply().await?;
+        }
+        assert!(reply.starts_with(code), "{last}: {reply}");
+        assert_eq!(count().await?, before + 1, "{reason}: {last}");
+    }
+    Ok(())
+}
+
 /// Resident octets of this process.
 fn resident_bytes() -> Result<u64, Fault> {
     let status = std::fs::read_to_string("/proc/self/status")?;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use paquebot_mta_api::{address::Address, config::Protocol};
 use paquebot_proto::{
     EnhancedCode, Machine, Reply,
-    smtp::ask::{Answer, Ask, MailFrom},
+    smtp::ask::{Answer, Ask, Cause, MailFrom},
 };
 
 use super::{accept, context::Shared, recipient, refusal::Refused, submission, transaction::Transaction};
@@ -141,10 +141,25 @@ impl Session {
         }
     }
 
+    fn abandoned(&self, cause: Cause) {
+        let Some(reason) = reason(cause) else { return };
+        self.shared.metrics.refused.with_label_values(&[reason]).inc();
+        tracing::info!(client = %self.client, protocol = name(self.protocol), reason, "refused");
+    }
+
     fn refuse(&self, refused: Refused) -> Reply {
         self.shared.metrics.refused.with_label_values(&[refused.reason]).inc();
         tracing::info!(client = %self.client, protocol = name(self.protocol), reply = %refused.reply, "refused");
         refused.reply
+    }
+}
+
+/// What the machine refused by itself is counted as the rest is.
+fn reason(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::Left => None,
+        Cause::TooLarge => Some(refusal::SIZE),
+        Cause::LineEnds => Some(refusal::MALFORMED),
     }
 }
 
@@ -176,7 +191,8 @@ where
             Ask::Recipient(text) => Answer::Reply(self.recipient(text).await),
             Ask::Data => Answer::Reply(self.data_begins()),
             Ask::Commit { .. } => Answer::Reply(self.commit().await),
-            Ask::Abandon => {
+            Ask::Abandon(cause) => {
+                self.abandoned(cause);
                 self.transaction = None;
                 Answer::Done
             }

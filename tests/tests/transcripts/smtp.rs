@@ -84,7 +84,7 @@ impl Player for Receiver {
                 let answer = if down { reply(451, (4, 3, 0), "no disk") } else { reply(250, (2, 0, 0), "stored") };
                 (format!("commit {text:?}"), answer)
             }
-            Ask::Abandon => {
+            Ask::Abandon(_) => {
                 self.data.clear();
                 ("abandon".into(), Answer::Done)
             }

@@ -24,9 +24,19 @@ pub enum Ask {
         /// Octets as received.
         size_bytes: u64,
     },
-    /// The transaction was abandoned (RSET, a new EHLO, too large, a broken line end, the peer gone):
-    /// drop what was collected. Answer: [`Answer::Done`].
-    Abandon,
+    /// The transaction was abandoned, or never begun: drop what was collected. Answer: [`Answer::Done`].
+    Abandon(Cause),
+}
+
+/// Why a transaction was abandoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client left it: RSET, a new EHLO, the peer gone.
+    Left,
+    /// The machine refused the message, which was larger than it takes, or was announced so (RFC 1870).
+    TooLarge,
+    /// The machine refused the message for a bare CR or LF.
+    LineEnds,
 }
 
 /// The reverse-path and the parameters of MAIL.

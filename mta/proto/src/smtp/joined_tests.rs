@@ -124,7 +124,7 @@ impl Joined {
                 self.taken.push(std::mem::take(&mut self.open));
                 fine
             }
-            ask::Ask::Abandon => {
+            ask::Ask::Abandon(_) => {
                 self.open = Taken::default();
                 return ask::Answer::Done;
             }

@@ -13,7 +13,7 @@ use crate::{
     reply::{EnhancedCode, Reply},
     sasl::Mechanism,
     smtp::{
-        ask::{Ask, MailFrom},
+        ask::{Ask, Cause, MailFrom},
         command::{self, Command, CommandFault, Mail},
     },
 };
@@ -96,7 +96,7 @@ impl ServerMachine {
             Command::StartTls => self.start_tls(now),
             Command::Auth(mechanism, initial) => self.login(mechanism, initial),
             Command::Rset => {
-                self.abandon();
+                self.abandon(Cause::Left);
                 self.say(&ok());
             }
             Command::Noop => self.say(&ok()),
@@ -115,7 +115,7 @@ impl ServerMachine {
 
     /// EHLO and HELO; both end a transaction (RFC 5321 §4.1.4).
     fn hello(&mut self, name: &str, extended: bool) {
-        self.abandon();
+        self.abandon(Cause::Left);
         self.hello = Some(Hello { name: name.to_owned(), extended });
         let mut lines = vec![self.settings.hostname.clone()];
         if extended {
@@ -140,7 +140,7 @@ impl ServerMachine {
                 self.state = State::Upgrading;
                 self.deadline = now + limits::COMMAND_TIMEOUT;
                 // The transaction ends with all else that is forgotten; its owner is told first.
-                self.abandon();
+                self.abandon(Cause::Left);
             }
         }
     }
@@ -159,6 +159,7 @@ impl ServerMachine {
             // RFC 5321 §4.1.1.11: parameters belong to extensions, and those to EHLO.
             Some(CommandFault::Parameter.reply())
         } else if mail.size_bytes.is_some_and(|size| size > self.settings.message_bytes_max) {
+            self.due = Some(Ask::Abandon(Cause::TooLarge));
             Some(too_large())
         } else {
             None

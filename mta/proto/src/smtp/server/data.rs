@@ -7,7 +7,7 @@ use crate::{
     dot::{Decoded, DotDecoder},
     machine::Step,
     reply::{EnhancedCode, Reply},
-    smtp::ask::Ask,
+    smtp::ask::{Ask, Cause},
 };
 
 /// The message that is being received.
@@ -80,7 +80,7 @@ impl ServerMachine {
             && receiving.fate == Fate::Commit
         {
             receiving.fate = fate;
-            self.abandon();
+            self.abandon(if fate == Fate::Broken { Cause::LineEnds } else { Cause::TooLarge });
         }
     }
 

@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use super::{
-    ask::{Answer, Ask},
+    ask::{Answer, Ask, Cause},
     reply_text::push_reply,
 };
 use crate::{
@@ -212,14 +212,14 @@ impl ServerMachine {
     }
 
     /// Forgets the transaction; the owner is told.
-    fn abandon(&mut self) {
+    fn abandon(&mut self, cause: Cause) {
         if self.transaction.take().is_some() {
-            self.due = Some(Ask::Abandon);
+            self.due = Some(Ask::Abandon(cause));
         }
     }
 
     fn close(&mut self) {
-        self.abandon();
+        self.abandon(Cause::Left);
         self.state = State::Closing;
     }
 

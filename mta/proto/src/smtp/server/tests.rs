@@ -3,7 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Output, sasl::LoginAsk, smtp::ask::MailFrom};
+use crate::{
+    Output,
+    sasl::LoginAsk,
+    smtp::ask::{Cause, MailFrom},
+};
 
 /// An owner that takes all but `nobody@…`, and what it was asked.
 #[derive(Debug, Default)]
@@ -19,6 +23,7 @@ impl Owner {
             Ask::Recipient(address) => format!("rcpt {address}"),
             Ask::Commit { size_bytes } => format!("commit {size_bytes}"),
             Ask::Login(_) => "login".into(),
+            Ask::Abandon(Cause::Left) => "abandon".into(),
             other => format!("{other:?}").to_lowercase(),
         });
         match ask {
@@ -30,7 +35,7 @@ impl Owner {
                 Answer::Reply(Reply::new(550, EnhancedCode(5, 1, 1), "no such user"))
             }
             Ask::Data => Answer::Reply(Reply::plain(354, "go on")),
-            Ask::Abandon => Answer::Done,
+            Ask::Abandon(_) => Answer::Done,
             Ask::Mail(_) | Ask::Recipient(_) | Ask::Commit { .. } => {
                 Answer::Reply(Reply::new(250, EnhancedCode(2, 0, 0), "fine"))
             }
