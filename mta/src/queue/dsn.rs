@@ -140,7 +140,11 @@ fn human(notice: &Notice<'_>) -> String {
             Some(host) => format!("{host} said:\r\n    {}", diagnostic(recipient)),
             None => diagnostic(recipient),
         };
-        text.push_str(&format!("  {}\r\n    {said}\r\n\r\n", shown(recipient)));
+        text.push_str(&format!("  {}\r\n    {said}\r\n", shown(recipient)));
+        if is_given_up(notice.kind, recipient.failure) {
+            text.push_str(&format!("    It has been tried since {}.\r\n", rfc5322(notice.accepted)));
+        }
+        text.push_str("\r\n");
     }
     text.push_str(&match notice.kind {
         Kind::Failed => "It is not tried again. If you think that the address is right, show this\r\n\
@@ -188,10 +192,12 @@ fn machine(notice: &Notice<'_>, global: bool) -> String {
 
 /// A failure for good has class 5, whatever the last fault's was: RFC 3463 §3.5, X.4.7, delivery time expired.
 fn status(kind: Kind, failure: &Failure) -> String {
-    match kind {
-        Kind::Failed if !failure.is_permanent() => "5.4.7".into(),
-        _ => failure.status.to_string(),
-    }
+    if is_given_up(kind, failure) { "5.4.7".into() } else { failure.status.to_string() }
+}
+
+/// Nothing says that it can never work, but its time is over.
+fn is_given_up(kind: Kind, failure: &Failure) -> bool {
+    kind == Kind::Failed && !failure.is_permanent()
 }
 
 /// The recipient as its sender knows it.
