@@ -18,6 +18,11 @@ pub const DATA_DEFAULT: &str = "paquebot-data";
 Examples:
   paquebot up -f examples/                         serve on 127.0.0.1, data in ./paquebot-data
   paquebot up -f mail.yaml --address 192.0.2.10    serve others
+  paquebot up -f mail.yaml --settings local.yaml   other ports, with `ports: {smtp: 3525, metrics: 3080}` there
+
+Settings, each with a default: ports (smtp, submission, submissions, pop3, pop3s, metrics); resolvers;
+delivery (port, sourceAddress, allowedTargets, connections, retry: {firstMs, longestMs, warnAfterMs,
+giveUpAfterMs}); limits (messageBytes, recipients, sessions, sessionsPerAddress, failedLogins, drainSeconds).
 
 Edits of the YAML take effect at once; a bad one is reported, and what runs goes on.
 Ctrl-C ends when open sessions have ended, a second one at once (exit code 130).")]
@@ -31,8 +36,8 @@ pub struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1")]
     address: IpAddr,
-    /// Process settings (YAML): ports, resolvers, delivery, limits.
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Settings of this process (YAML): ports, resolvers, delivery, limits.
+    #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// End when standard input closes.
     #[arg(long, hide = true)]
