@@ -22,6 +22,10 @@ test: setup ## all tests, the real peers among them
 check: ## format, lints, generated files, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) build $(ALL) --bins
+	mkdir -p target/crds
+	target/debug/paquebot crds --directory target/crds
+	diff -r crds target/crds || { echo "crds/ is stale: run \`make crds\`"; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
 
 .PHONY: bench
