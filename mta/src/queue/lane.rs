@@ -44,7 +44,7 @@ pub struct Lane {
     via: Arc<str>,
     /// Under way in this session.
     current: Option<Job>,
-    /// To be tried at the next host.
+    /// To be tried in the next transaction: here, or at the next host.
     carried: Option<Job>,
     /// Why the host is of no use.
     fault: Option<Failure>,
@@ -88,7 +88,9 @@ impl Lane {
         }
         let stale = self.ready_now && self.transactions > 1 && self.carried.is_some();
         match self.fault.take() {
-            None if self.ready_now => End::Finished,
+            None if self.ready_now && self.carried.is_none() => End::Finished,
+            // The host's transactions go on: too many recipients for those of one connection.
+            None if self.ready_now => End::Stale,
             fault => {
                 self.last_failure = fault.or(self.last_failure.take());
                 if stale {
@@ -146,14 +148,13 @@ impl Lane {
             self.shared.line().open(&self.destination);
         }
         loop {
-            if self.fault.is_some() || self.transactions >= MESSAGES_PER_CONNECTION_MAX {
-                return None;
-            }
-            if self.transactions > 0 && self.shared.line().is_crowded() {
+            let enough = self.transactions >= MESSAGES_PER_CONNECTION_MAX || self.shared.draining.is_cancelled();
+            if self.fault.is_some() || enough {
                 return None;
             }
             let job = match self.carried.take() {
                 Some(job) => job,
+                None if self.transactions > 0 && self.shared.line().is_crowded() => return None,
                 None => worker::next_job(&self.shared, &self.destination, IDLE).await?,
             };
             let needs = needs(&job);
@@ -174,17 +175,27 @@ impl Lane {
         let Some(job) = self.current.take() else { return };
         let missing = Outcome { reply: None, command: "MAIL FROM" };
         let mut settled: (Vec<Recipient>, Vec<Found>) = Default::default();
-        let mut again = Vec::new();
+        let (mut again, mut too_many) = (Vec::new(), Vec::new());
         for (place, recipient) in job.recipients.iter().enumerate() {
             match outcome::of_transaction(&self.host, outcomes.get(place).unwrap_or(&missing)) {
                 Said::Recipient(found) => {
                     settled.0.push(recipient.clone());
                     settled.1.push(found);
                 }
+                Said::TooMany(failure) => too_many.push((recipient.clone(), failure)),
                 Said::Host(failure) => {
                     self.fault = Some(failure);
                     again.push(recipient.clone());
                 }
+            }
+        }
+        // Each further transaction has taken somebody: there are at most as many as recipients.
+        if settled.1.iter().any(|found| matches!(found, Found::Accepted(_))) {
+            again.extend(too_many.into_iter().map(|(recipient, _)| recipient));
+        } else {
+            for (recipient, failure) in too_many {
+                settled.0.push(recipient);
+                settled.1.push(Found::Failed(failure));
             }
         }
         if !again.is_empty() {

@@ -120,6 +120,8 @@ pub fn fate(found: &Found, history: &History, retry: &Retry, now: Micros, dice: 
 pub enum Said {
     /// About this recipient, or this message.
     Recipient(Found),
+    /// Too many for this transaction: a further one may take it at once, where this one took somebody.
+    TooMany(Failure),
     /// About the host: another host may do better. Nothing was handed over.
     Host(Failure),
 }
@@ -130,6 +132,9 @@ pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
         Some(reply) if reply.is_positive() => Said::Recipient(Found::Accepted(one_line(&reply.to_string()))),
         // RFC 5321 §3.8, §4.2.2: 421 is about the service, not about the recipient.
         Some(reply) if reply.code == 421 => Said::Host(Failure::said(host, reply)),
+        Some(reply) if outcome.command == "RCPT TO" && is_too_many(reply) => {
+            Said::TooMany(Failure { status: EnhancedCode(4, 5, 3), ..Failure::said(host, reply) })
+        }
         Some(reply) => Said::Recipient(Found::Failed(Failure::said(host, reply))),
         // The host may have it or not (RFC 5321 §4.5.4.2 knows no cure): later, and not at another host at once.
         None if outcome.command == "end of DATA" => Said::Recipient(Found::Failed(Failure {
@@ -141,6 +146,14 @@ pub fn of_transaction(host: &str, outcome: &client_ask::Outcome) -> Said {
             EnhancedCode(4, 4, 2),
             format!("{host} closed the connection without a reply to {}", outcome.command),
         )),
+    }
+}
+
+/// RFC 5321 §4.5.3.1.10: 452 says it, and 552 of old servers; a 552 without the enhanced code is rather a full mailbox.
+fn is_too_many(reply: &Reply) -> bool {
+    match reply.enhanced {
+        Some(EnhancedCode(_, subject, detail)) => matches!(reply.code, 452 | 552) && (subject, detail) == (5, 3),
+        None => reply.code == 452,
     }
 }
 

@@ -91,6 +91,54 @@ async fn many_recipients_in_one_transaction_and_some_fail() {
     assert_eq!(bench.journey(id).await.iter().filter(|it| it.step == Step::Routed).count(), 1, "one look-up, one step");
 }
 
+/// RFC 5321 §4.5.3.1.10: the others go in further transactions, at once.
+#[tokio::test]
+async fn too_many_recipients_for_one_transaction() {
+    for messages_max in [None, Some(1), Some(2)] {
+        let script = Script {
+            recipients: vec![("unknown", "550 5.1.1 no such user")],
+            recipients_max: Some(2),
+            messages_max,
+            capabilities: vec!["PIPELINING"],
+            ..Script::default()
+        };
+        let server = server(script).await;
+        let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+        let to = [
+            "a@example.org",
+            "b@example.org",
+            "c@example.org",
+            "unknown@example.org",
+            "d@example.org",
+            "e@example.org",
+        ];
+        let id = bench.send(&to, hello()).await;
+        bench.empty().await;
+        let taken: Vec<usize> = server.taken().iter().map(|it| it.recipients.len()).collect();
+        assert_eq!(taken, [2, 2, 1], "{messages_max:?}");
+        let steps = bench.steps(id).await;
+        let count = |step| steps.iter().filter(|it| **it == step).count();
+        if messages_max != Some(1) {
+            // A host that hangs up after the first transaction is left alone for a while.
+            assert_eq!(count(Step::Deferred), 0, "{messages_max:?}: {steps:?}");
+        }
+        assert_eq!((count(Step::Delivered), count(Step::Returned)), (5, 1), "{messages_max:?}: {steps:?}");
+    }
+}
+
+/// Where nobody was taken, a further transaction at once would hear the same.
+#[tokio::test]
+async fn a_host_that_takes_nobody_is_tried_later() {
+    let server = server(Script { recipients: vec![("bob", "452 4.5.3 too many")], ..Script::default() }).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1"]);
+    let id = bench.send(&["bob@example.org"], hello()).await;
+    while bench.steps(id).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.steps(id).await.first(), Some(&Step::Deferred));
+    bench.engine.drain(std::time::Duration::from_secs(1)).await;
+}
+
 #[tokio::test]
 async fn a_bounce_is_signed_and_its_journey_says_so() {
     let refused = vec![("nobody", "550 5.1.1 no such user")];

@@ -32,6 +32,8 @@ pub struct Script {
     pub finals: VecDeque<&'static str>,
     /// Replies to RCPT whose command contains the word.
     pub recipients: Vec<(&'static str, &'static str)>,
+    /// Recipients that a transaction takes; more get 452.
+    pub recipients_max: Option<usize>,
     /// Closes after so many messages of one connection.
     pub messages_max: Option<usize>,
     /// Says 220 to STARTTLS and then speaks no TLS.
@@ -112,8 +114,13 @@ async fn session(stream: TcpStream, number: usize, script: Arc<Mutex<Script>>, s
                 say(&mut stream, "250 2.1.0 ok").await?;
             }
             it if it.starts_with("RCPT TO:") => {
-                let answers = script.lock().unwrap().recipients.clone();
+                let (answers, most) = {
+                    let script = script.lock().unwrap();
+                    (script.recipients.clone(), script.recipients_max)
+                };
                 let refusal = answers.iter().find(|(word, _)| command.contains(word)).map(|(_, reply)| *reply);
+                let full = most.filter(|most| recipients.len() >= *most).map(|_| "452 4.5.3 too many recipients");
+                let refusal = refusal.or(full);
                 if refusal.is_none() {
                     recipients.push(command);
                 }

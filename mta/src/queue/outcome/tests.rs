@@ -51,6 +51,7 @@ fn whose_fault() {
     let status = |said: &Said| match said {
         Said::Recipient(Found::Accepted(_)) => "accepted".to_owned(),
         Said::Recipient(Found::Failed(failure)) => format!("recipient {}", failure.status),
+        Said::TooMany(failure) => format!("too many {}", failure.status),
         Said::Host(failure) => format!("host {}", failure.status),
     };
     for (reply, command, wanted) in [
@@ -63,6 +64,13 @@ fn whose_fault() {
         (Some(Reply::new(550, EnhancedCode(5, 1, 1), "x")), "RCPT TO", "recipient 5.1.1"),
         (Some(Reply::new(450, EnhancedCode(5, 1, 1), "x")), "RCPT TO", "recipient 4.0.0"),
         (Some(Reply::new(550, EnhancedCode(2, 1, 1), "x")), "RCPT TO", "recipient 5.0.0"),
+        (reply(452), "RCPT TO", "too many 4.5.3"),
+        (reply(452), "MAIL FROM", "recipient 4.0.0"),
+        (reply(452), "end of DATA", "recipient 4.0.0"),
+        (reply(552), "RCPT TO", "recipient 5.0.0"),
+        (Some(Reply::new(452, EnhancedCode(4, 5, 3), "x")), "RCPT TO", "too many 4.5.3"),
+        (Some(Reply::new(552, EnhancedCode(5, 5, 3), "x")), "RCPT TO", "too many 4.5.3"),
+        (Some(Reply::new(452, EnhancedCode(4, 2, 2), "x")), "RCPT TO", "recipient 4.2.2"),
         (None, "MAIL FROM", "host 4.4.2"),
         (None, "DATA", "host 4.4.2"),
         (None, "end of DATA", "recipient 4.4.2"),
