@@ -15,6 +15,7 @@
 //! - [`dns`]: the one resolver, with its cache.
 //! - [`admin`]: queue and trace for people, metrics, health.
 //! - [`serve`]: puts it all together.
+//! - [`restarted`]: tasks that live as long as the server, whatever happens in them.
 //! - [`time`]: microseconds since 1970 UTC.
 
 pub mod admin;
@@ -27,6 +28,7 @@ pub mod message;
 pub mod net;
 pub mod pop3;
 pub mod queue;
+pub mod restarted;
 pub mod serve;
 pub mod sign;
 pub mod smtp;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,7 @@ use uuid::Uuid;
 
 const ALICE: &str = "alice@example.com";
 const ACCOUNT: AccountId = AccountId(Uuid::from_u128(1));
+const START: Micros = Micros(1_700_000_000_000_000);
 const RETRY: Retry = Retry { first_ms: 1000, longest_ms: 10_000, warn_after_ms: 600_000, give_up_after_ms: 60_000 };
 /// Pauses of 1, 2, 4, 8, 10 … seconds within a minute, and a few more by jitter.
 const PANICS_MAX: usize = 20;
@@ -68,8 +69,10 @@ impl Remote for Poisoned {
 struct Bench {
     store: Store,
     engine: EngineHandle,
-    clock: Clock,
+    began: tokio::time::Instant,
     remote: Arc<Poisoned>,
+    /// The next one who reads the clock panics.
+    fault: Arc<AtomicBool>,
 }
 
 fn directory() -> Arc<Directory> {
@@ -84,7 +87,12 @@ fn directory() -> Arc<Directory> {
 impl Bench {
     fn start() -> Self {
         let began = tokio::time::Instant::now();
-        let clock = Clock::new(move || Micros(1_700_000_000_000_000) + began.elapsed());
+        let fault = Arc::new(AtomicBool::new(false));
+        let faulty = fault.clone();
+        let clock = Clock::new(move || {
+            assert!(!faulty.swap(false, Ordering::SeqCst), "as a fault in a background task would");
+            START + began.elapsed()
+        });
         let memory = Arc::new(Memory::new());
         let store = Store::new(memory.clone(), memory.blobs());
         let remote = Arc::new(Poisoned::default());
@@ -94,12 +102,12 @@ impl Bench {
             remote: remote.clone(),
             signers: Arc::new(Signers::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
-            clock: clock.clone(),
+            clock,
             identity: "mail.example.com".parse::<paquebot_mta_api::address::Domain>().unwrap().into(),
             delivery: Delivery { connections_per_destination: 1, retry: RETRY, ..Delivery::default() },
             first_attempts: 100,
         });
-        Self { store, engine, clock, remote }
+        Self { store, engine, began, remote, fault }
     }
 
     async fn send(&self, to: &str) -> MessageId {
@@ -117,7 +125,7 @@ impl Bench {
             }),
             envelope: Arc::new(Envelope {
                 reverse_path: Some(ALICE.parse().unwrap()),
-                accepted: self.clock.now(),
+                accepted: START + self.began.elapsed(),
                 domain: Uuid::nil(),
                 smtputf8: false,
                 junk: false,
@@ -163,4 +171,21 @@ async fn a_message_that_ends_its_worker_is_returned_and_the_others_are_delivered
     assert_eq!(bench.last_step(poison).await, Some(Step::Returned), "its sender is told");
     let panics = bench.remote.panics.load(Ordering::SeqCst);
     assert!((2..=PANICS_MAX).contains(&panics), "{panics} attempts: with pauses, and not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_in_a_background_task_does_not_end_it() {
+    let bench = Bench::start();
+    assert_eq!(bench.engine.holder(), None, "no heartbeat yet: the message waits in the store");
+    bench.fault.store(true, Ordering::SeqCst);
+    let first = bench.send("bob@good.example").await;
+    bench.empty().await;
+    assert!(!bench.fault.load(Ordering::SeqCst), "it did panic");
+    // Whichever task it was, heartbeat or claims: its absence shows once the lease would have expired.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let second = bench.send("bob@good.example").await;
+    bench.empty().await;
+    for id in [first, second] {
+        assert_eq!(bench.last_step(id).await, Some(Step::Delivered));
+    }
 }

@@ -18,6 +18,6 @@ pub mod reply;
 pub mod sasl;
 pub mod smtp;
 
-pub use machine::{Fed, Machine, Step, Upgrade};
+pub use machine::{Fed, Machine, Step, Tls, Upgrade};
 pub use output::{Bulk, Framing, Output, OutputQueue};
 pub use reply::{EnhancedCode, Reply};

@@ -78,3 +78,14 @@ pub enum Upgrade {
     /// TLS: as the server for a server machine, as the client for a client machine.
     Tls,
 }
+
+/// Where TLS stands when a server machine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// There is no certificate: no upgrade, and so no login.
+    Unavailable,
+    /// The upgrade is offered: STARTTLS, STLS.
+    Available,
+    /// It is up.
+    Active,
+}

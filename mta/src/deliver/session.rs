@@ -70,7 +70,11 @@ impl Owner<ClientMachine> for Session<'_> {
 
     async fn bulk(&mut self, _: u64, range: Range<u64>) -> io::Result<Bytes> {
         let message = self.lane.message().cloned().ok_or_else(|| io::Error::other("no transaction is under way"))?;
-        octets(self.lane.store(), &message, range).await
+        let read = octets(self.lane.store(), &message, range).await;
+        if let Err(error) = &read {
+            self.lane.unreadable(error).await;
+        }
+        read
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use paquebot_proto::Tls;
 use rustls::{ClientConfig, CommonState, ServerConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -28,6 +29,25 @@ pub enum TlsSide {
     Server(Arc<ServerConfig>),
     /// The client of a server of this name.
     Client(Arc<ClientConfig>, ServerName<'static>),
+}
+
+/// A client's connection at its first octet, as the server side takes it: where `at_once` (RFC 8314 §3), the
+/// handshake is done. Says what the machine has to know of TLS.
+pub async fn accept(
+    stream: TcpStream,
+    config: Option<Arc<ServerConfig>>,
+    at_once: bool,
+) -> io::Result<(Transport, TlsSide, Tls)> {
+    let plain = Transport::Plain(stream);
+    match (config, at_once) {
+        (None, true) => Err(io::Error::other("there is no certificate for a listener that begins with TLS")),
+        (None, false) => Ok((plain, TlsSide::None, Tls::Unavailable)),
+        (Some(config), false) => Ok((plain, TlsSide::Server(config), Tls::Available)),
+        (Some(config), true) => {
+            let side = TlsSide::Server(config);
+            Ok((plain.secure(&side).await?, side, Tls::Active))
+        }
+    }
 }
 
 /// A connection.

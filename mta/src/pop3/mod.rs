@@ -3,6 +3,7 @@
 //! A session sees a snapshot of INBOX under a lease in the store; nothing is deleted but by one write
 //! that names the lease. Messages are read in ranges and never held whole.
 //!
+//! - [`serve`]: one connection from its first octet to its last;
 //! - this page: [`Session`], the owner of one machine;
 //! - [`lease`]: the maildrop's lock, renewed while the session lives;
 //! - [`maildrop`]: the snapshot, and octets of its messages;
@@ -16,6 +17,7 @@ use paquebot_proto::pop3::{Answer, Ask, Refusal, ServerMachine};
 mod events;
 pub mod lease;
 pub mod maildrop;
+pub mod serve;
 
 use events::Events;
 use lease::Lease;

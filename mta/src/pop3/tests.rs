@@ -7,11 +7,7 @@ use paquebot_mta_api::{
     directory::{Entry, LoginKeys, MailboxEntry, Value},
     journey::{Actor, Step as Journey},
 };
-use paquebot_proto::{
-    Framing, Machine, Output, Step,
-    dot::DotEncoder,
-    pop3::{Settings, Tls},
-};
+use paquebot_proto::{Framing, Machine, Output, Step, Tls, dot::DotEncoder, pop3::Settings};
 use uuid::Uuid;
 
 use super::*;

@@ -30,6 +30,7 @@ use crate::{
     directory::Directory,
     identity::Identity,
     message::Message,
+    restarted::restarted,
     sign::Signers,
     store::{Accept, Clock, Envelope, Incarnation, Store},
 };
@@ -99,8 +100,15 @@ impl Engine {
             settler: TaskTracker::new(),
         });
         shared.settler.spawn(settler::run(shared.clone(), waiting));
-        shared.workers.spawn(claim::beat(shared.clone()));
-        shared.workers.spawn(claim::run(shared.clone()));
+        let beating = shared.clone();
+        shared.workers.spawn(restarted("heartbeat", move || claim::beat(beating.clone())));
+        let claiming = shared.clone();
+        let mut begun = false;
+        shared.workers.spawn(restarted("claim", move || {
+            // What it had claimed when it panicked is held by us and known to nobody.
+            claiming.doubtful.fetch_or(std::mem::replace(&mut begun, true), Ordering::Relaxed);
+            claim::run(claiming.clone())
+        }));
         EngineHandle { shared }
     }
 }

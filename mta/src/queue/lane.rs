@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use paquebot_proto::{
-    Reply,
+    EnhancedCode, Reply,
     smtp::client_ask::{Capabilities, Outcome, Transaction},
 };
 
@@ -206,6 +206,17 @@ impl Lane {
         if !settled.0.is_empty() {
             self.settle(job.with(settled.0), settled.1).await;
         }
+    }
+
+    /// The message's own octets cannot be read: our fault, so no other host is tried with it, and the next pause is
+    /// for the operator to bring them back; in the end its sender is told the reason.
+    pub async fn unreadable(&mut self, error: &std::io::Error) {
+        let Some(job) = self.current.take() else { return };
+        tracing::error!(message = %job.message.id, %error, "a queued message cannot be read");
+        // RFC 3463 §3.4: X.3.0, other mail system status.
+        let failure = Failure::ours(EnhancedCode(4, 3, 0), format!("the stored message cannot be read: {error}"));
+        let found = vec![Found::Failed(failure); job.recipients.len()];
+        self.settle(job, found).await;
     }
 
     /// The session is of no more use.

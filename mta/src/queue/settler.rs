@@ -2,7 +2,11 @@
 //!
 //! One task, bounded. What it holds is in memory only: a crash makes the attempt happen again, never vanish.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::sleep};
@@ -28,7 +32,7 @@ pub(super) const LAST_WRITES_SECONDS_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlement>) {
     let mut writes = FuturesUnordered::new();
-    let mut ending = false;
+    let (mut closing, mut ending) = (false, false);
     loop {
         tokio::select! {
             some = waiting.recv(), if writes.len() < WRITES_MAX && !ending => match some {
@@ -36,8 +40,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Settlem
                 None => ending = true,
             },
             Some(()) = writes.next(), if !writes.is_empty() => {}
-            () = shared.workers.wait(), if !ending => {
+            () = shared.workers.wait(), if !closing => {
                 // No attempt is under way any more: what waits is all there will be.
+                closing = true;
                 waiting.close();
             }
             () = shared.stopped.cancelled() => return,
@@ -54,7 +59,11 @@ async fn settle_or_defer(shared: &Arc<Shared>, settlement: Settlement) {
     if AssertUnwindSafe(settle(shared, settlement)).catch_unwind().await.is_err() {
         tracing::error!(message = %job.message.id, "an outcome could not be worked out; the attempt is put off");
         // It may have been written before the fault: then the rows are not ours any more and this changes nothing.
-        write(shared, put_off(shared, job)).await;
+        let put_off = async { write(shared, put_off(shared, job)).await };
+        if AssertUnwindSafe(put_off).catch_unwind().await.is_err() {
+            tracing::error!("nor could it be put off: it is given back when nothing else is under way");
+            shared.doubtful.store(true, Ordering::Relaxed);
+        }
         shared.due.notify_one();
     }
 }

@@ -8,12 +8,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{CurrentTls, Stop, pop3};
+use super::{CurrentTls, Stop};
 use crate::{
     net::{
         gate::{Gate, SessionLimits},
         listener::{BindError, Bound, Connection, Door, accept, bind, name},
     },
+    pop3,
     smtp::{self, context::Shared},
 };
 
@@ -125,7 +126,9 @@ fn session(served: Arc<Served>, connection: Connection, draining: CancellationTo
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
                 smtp::serve::serve(served.smtp.clone(), connection, tls, draining).await
             }
-            Protocol::Pop3 | Protocol::Pop3s => pop3::serve(served.smtp.clone(), connection, tls, draining).await,
+            Protocol::Pop3 | Protocol::Pop3s => {
+                pop3::serve::serve(served.smtp.clone(), connection, tls, draining).await
+            }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "the connection broke");

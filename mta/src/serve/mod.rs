@@ -3,7 +3,7 @@
 //! - this page: [`Server`]: start, reload, drain;
 //! - [`check`]: what is wrong with a configuration, before anything of it is done;
 //! - [`listening`]: the listeners and what each of them serves;
-//! - `pop3`: one POP3 connection; SMTP's is [`crate::smtp::serve`];
+//! - one connection: [`crate::smtp::serve`], [`crate::pop3::serve`];
 //! - [`background`]: what goes on beside the sessions: certificates, the directory, sweeping;
 //! - [`mod@file`]: the configuration file; [`run`]: `paquebot-mta serve`.
 
@@ -22,7 +22,6 @@ pub mod background;
 pub mod check;
 pub mod file;
 pub mod listening;
-mod pop3;
 pub mod run;
 mod start;
 

@@ -31,6 +31,7 @@ use crate::{
         self,
         engine::{Deps, EngineHandle},
     },
+    restarted::restarted,
     sign::Signers,
     smtp::context::{Context, FirstAttempts, Parts, Settings, Shared},
     store::{Accept, Clock, Incarnation, SealKey, Sqlite, Store, StoreError},
@@ -91,9 +92,12 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
     let listening = Listening::start(config, bindings.listeners, served, &stop);
     health.set_listening(true);
     let closing = &stop.background;
-    stop.tasks.spawn(follow_directory(loader.clone(), closing.clone()));
-    stop.tasks.spawn(follow_certificate(tls.clone(), closing.clone()));
-    stop.tasks.spawn(sweep(context.store.clone(), Clock::system(), closing.clone()));
+    let (following, until) = (loader.clone(), closing.clone());
+    stop.tasks.spawn(restarted("directory", move || follow_directory(following.clone(), until.clone())));
+    let (current, until) = (tls.clone(), closing.clone());
+    stop.tasks.spawn(restarted("certificate", move || follow_certificate(current.clone(), until.clone())));
+    let (swept, until) = (context.store.clone(), closing.clone());
+    stop.tasks.spawn(restarted("sweep", move || sweep(swept.clone(), Clock::system(), until.clone())));
     if let Some(listener) = bindings.metrics {
         let routes = http::metrics_routes(health.clone());
         stop.tasks.spawn(http::serve_metrics(listener, routes, stop.tasks.clone(), closing.clone()));

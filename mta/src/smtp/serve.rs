@@ -3,7 +3,10 @@
 use std::{io, sync::Arc, time::Instant};
 
 use paquebot_mta_api::config::Protocol;
-use paquebot_proto::smtp::server::{Role, ServerMachine, Settings, Tls};
+use paquebot_proto::{
+    Tls,
+    smtp::server::{Role, ServerMachine, Settings},
+};
 use rand::Rng;
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +16,7 @@ use crate::net::{
     drive::drive,
     listener::{Connection, implicit_tls},
     owner::Owner,
-    transport::{TlsSide, Transport},
+    transport::accept,
 };
 
 /// Serves the connection.
@@ -24,17 +27,7 @@ pub async fn serve(
     draining: CancellationToken,
 ) -> io::Result<()> {
     let Connection { stream, peer, protocol } = connection;
-    let mut transport = Transport::Plain(stream);
-    let state = match (&tls, implicit_tls(protocol)) {
-        (None, true) => return Err(io::Error::other("there is no certificate for a listener that begins with TLS")),
-        (None, false) => Tls::Unavailable,
-        (Some(_), false) => Tls::Available,
-        (Some(config), true) => {
-            transport = transport.secure(&TlsSide::Server(config.clone())).await?;
-            Tls::Active
-        }
-    };
-    let side = tls.map_or(TlsSide::None, TlsSide::Server);
+    let (transport, side, state) = accept(stream, tls, implicit_tls(protocol)).await?;
     let machine = ServerMachine::new(settings(&shared, protocol, state), Instant::now());
     let mut owner = Session::new(shared, peer, protocol);
     if let Some(tls) = transport.tls() {

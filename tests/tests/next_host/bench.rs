@@ -91,6 +91,7 @@ impl Bench {
                 Body::Blob { size_bytes: octets.len() as u64 }
             }
             Body8::Inline(octets) => Body::Inline(octets.clone()),
+            Body8::Gone => Body::Blob { size_bytes: 200_000 },
         };
         let recipients: Vec<Address> = to.iter().map(|it| it.parse().unwrap()).collect();
         let new = recipients.iter().enumerate().map(|(index, to)| NewRecipient {
@@ -165,6 +166,8 @@ impl Bench {
 pub enum Body8 {
     Inline(Bytes),
     Blob(Bytes),
+    /// Nowhere any more.
+    Gone,
 }
 
 fn directory() -> Arc<Directory> {

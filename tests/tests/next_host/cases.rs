@@ -248,3 +248,22 @@ async fn a_destination_that_is_down_costs_one_connection_not_one_a_message() {
     assert!(server.connections() < 25, "{} connections for 50 messages", server.connections());
     bench.engine.drain(std::time::Duration::from_secs(1)).await;
 }
+
+#[tokio::test]
+async fn a_body_that_is_gone_is_our_fault_and_keeps_no_other_message() {
+    let server = server(Script::default()).await;
+    let bench = Bench::start(server.address.port(), &["127.0.0.1", "127.0.0.1"]);
+    let gone = bench.send(&["bob@example.org"], Body8::Gone).await;
+    let good = bench.send(&["bob@example.org"], hello()).await;
+    let both = async {
+        while !bench.steps(good).await.contains(&Step::Delivered) || bench.steps(gone).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.unwrap();
+    let journey = bench.journey(gone).await;
+    let deferred = journey.iter().find(|it| it.step == Step::Deferred).unwrap();
+    assert!(deferred.detail.contains("4.3.0 the stored message cannot be read"), "{}", deferred.detail);
+    assert!(deferred.detail.contains("is gone"), "{}", deferred.detail);
+    assert!(server.taken().iter().all(|taken| taken.data == WIRE), "half a message never looks like a whole one");
+}

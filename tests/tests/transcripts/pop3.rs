@@ -7,7 +7,8 @@
 use std::time::Instant;
 
 use paquebot_proto::{
-    pop3::{Answer, Ask, Listed, Refusal, ServerMachine, Settings, Tls},
+    Tls,
+    pop3::{Answer, Ask, Listed, Refusal, ServerMachine, Settings},
     sasl::{LoginAnswer, LoginAsk, ScramKeys},
 };
 
@@ -38,8 +39,8 @@ impl Player for Keeper {
         let mut commit = Answer::Done;
         for (key, value) in &script.settings {
             match (key.as_str(), value.as_str()) {
-                ("tls", "offered") => settings.tls = Tls::Offered,
-                ("tls", "missing") => settings.tls = Tls::Missing,
+                ("tls", "offered") => settings.tls = Tls::Available,
+                ("tls", "missing") => settings.tls = Tls::Unavailable,
                 ("commit", "lost") => commit = Answer::Refused(Refusal::InUse),
                 ("commit", "down") => commit = Answer::Refused(Refusal::Temporary),
                 ("only", _) => {}

@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use paquebot_proto::{
-    EnhancedCode, Reply,
+    EnhancedCode, Reply, Tls,
     sasl::{LoginAnswer, LoginAsk, ScramKeys},
     smtp::{
-        Role, ServerMachine, ServerSettings, Tls,
+        Role, ServerMachine, ServerSettings,
         ask::{Answer, Ask},
     },
 };

@@ -9,7 +9,7 @@ pub mod command;
 pub mod maildrop;
 pub mod server;
 
-pub use server::{ServerMachine, Settings, Tls};
+pub use server::{ServerMachine, Settings};
 
 use crate::sasl::{LoginAnswer, LoginAsk};
 

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, time::Instant};
 
 use proptest::prelude::*;
 
-use super::{ClientMachine, ClientSettings, Role, ServerMachine, ServerSettings, StartTls, Tls, ask, client_ask};
+use super::{ClientMachine, ClientSettings, Role, ServerMachine, ServerSettings, StartTls, ask, client_ask};
+use crate::Tls;
 use crate::{
     Machine, Output, Step,
     dot::DotEncoder,

@@ -18,4 +18,4 @@ mod reply_text;
 pub mod server;
 
 pub use client::{ClientMachine, Settings as ClientSettings, StartTls};
-pub use server::{Role, ServerMachine, Settings as ServerSettings, Tls};
+pub use server::{Role, ServerMachine, Settings as ServerSettings};

@@ -20,7 +20,7 @@ impl ServerMachine {
             Command::Stls => self.start_tls(),
             Command::User(_) | Command::Pass(_) | Command::Auth { .. } if self.settings.tls != Tls::Active => {
                 self.err(match self.settings.tls {
-                    Tls::Missing => "no login without TLS, and this server has no certificate",
+                    Tls::Unavailable => "no login without TLS, and this server has no certificate",
                     _ => "no login without TLS: say STLS first",
                 });
             }
@@ -41,8 +41,8 @@ impl ServerMachine {
     fn start_tls(&mut self) {
         match self.settings.tls {
             Tls::Active => self.err("TLS is active"),
-            Tls::Missing => self.err("this server has no certificate"),
-            Tls::Offered => {
+            Tls::Unavailable => self.err("this server has no certificate"),
+            Tls::Available => {
                 self.ok("begin TLS");
                 self.wanted = Some(Wanted::Upgrade);
             }

@@ -15,7 +15,7 @@ use super::{
     maildrop::Maildrop,
 };
 use crate::{
-    Fed, Machine, OutputQueue, Step, Upgrade,
+    Fed, Machine, OutputQueue, Step, Tls, Upgrade,
     line::{LOGIN_LINE_BYTES_MAX, LineReader},
     sasl::{Exchange, Mechanism, SaslFailure},
 };
@@ -39,17 +39,6 @@ pub struct Settings {
     pub tls: Tls,
     /// Random, of this session alone: the seed of its login nonces.
     pub nonce_seed: [u8; 32],
-}
-
-/// TLS under a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// There is no certificate: nobody can log in.
-    Missing,
-    /// STLS is offered.
-    Offered,
-    /// It is there.
-    Active,
 }
 
 /// The server's side of a session.
@@ -205,8 +194,8 @@ impl ServerMachine {
                 let mechanisms = Mechanism::ALL.map(Mechanism::name).join(" ");
                 list.push_str(&format!("USER\r\nSASL {mechanisms}\r\n"));
             }
-            Tls::Offered if !in_transaction => list.push_str("STLS\r\n"),
-            Tls::Offered | Tls::Missing => {}
+            Tls::Available if !in_transaction => list.push_str("STLS\r\n"),
+            Tls::Available | Tls::Unavailable => {}
         }
         list.push_str(".\r\n");
         self.output.push(list.as_bytes());

@@ -216,8 +216,8 @@ fn without_quit_nothing_is_deleted() {
 #[test]
 fn logins_need_tls() {
     for (tls, want) in [
-        (Tls::Offered, "-ERR no login without TLS: say STLS first\n"),
-        (Tls::Missing, "-ERR no login without TLS, and this server has no certificate\n"),
+        (Tls::Available, "-ERR no login without TLS: say STLS first\n"),
+        (Tls::Unavailable, "-ERR no login without TLS, and this server has no certificate\n"),
     ] {
         for command in ["USER alice", "PASS secret", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "AUTH SCRAM-SHA-256"] {
             assert_eq!(talk(tls, &mut Owner::new(), &format!("{command}\r\n"), 9).0, want, "{command}");
@@ -302,9 +302,9 @@ fn scram() {
 fn capabilities_change_with_the_state() {
     let capa = |tls, before: &str| talk(tls, &mut Owner::new(), &format!("{before}CAPA\r\n"), usize::MAX).0;
     for (tls, before, stls, user) in [
-        (Tls::Missing, "", false, false),
-        (Tls::Offered, "", true, false),
-        (Tls::Offered, "STLS\r\n", true, false),
+        (Tls::Unavailable, "", false, false),
+        (Tls::Available, "", true, false),
+        (Tls::Available, "STLS\r\n", true, false),
         (Tls::Active, "", false, true),
         (Tls::Active, "USER alice\r\nPASS secret\r\n", false, true),
     ] {
@@ -323,7 +323,7 @@ fn capabilities_change_with_the_state() {
 #[test]
 fn nothing_survives_stls() {
     let mut owner = Owner::new();
-    let (mut machine, mut text) = (ServerMachine::new(owner.now, settings(Tls::Offered)), String::new());
+    let (mut machine, mut text) = (ServerMachine::new(owner.now, settings(Tls::Available)), String::new());
     feed(&mut machine, &mut owner, b"STLS\r\nUSER mallory\r\nPASS x\r\nNO", &mut text);
     assert!(text.ends_with("+OK begin TLS\r\n<TLS>\r\n"), "{text}");
     text.clear();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     line::LineReader,
-    machine::{Fed, Machine, Step, Upgrade},
+    machine::{Fed, Machine, Step, Tls, Upgrade},
     output::OutputQueue,
     reply::{EnhancedCode, Reply},
     sasl::{Exchange, LoginAnswer},
@@ -57,17 +57,6 @@ pub enum Role {
     Relay,
     /// Users: over TLS and logged in (RFC 6409, RFC 8314).
     Submission,
-}
-
-/// Where TLS stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// There is none.
-    Unavailable,
-    /// STARTTLS is offered.
-    Available,
-    /// It is up.
-    Active,
 }
 
 /// The SMTP server machine.

@@ -109,23 +109,40 @@ impl Tx<'_> {
         self.free_the_expired()?;
         let share = rules::share(self.alive()?, me).cast_signed();
         let due = self.all(sql::RECIPIENT_DUE, params![now.0, share, integer(limit)], |row| {
-            let account: Option<[u8; 16]> = row.get(4)?;
-            let held = Held {
-                message: MessageId(Uuid::from_bytes(row.get(0)?)),
-                index: RecipientIndex(row.get(1)?),
-                address: row.get::<_, String>(2)?.parse().map_err(|error| broken(2, error))?,
-                original: row.get(3)?,
-                account: account.map(|id| AccountId(Uuid::from_bytes(id))),
-                attempts: row.get(5)?,
-                warned: row.get(6)?,
-            };
-            Ok(held)
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, held(row)))
         })?;
-        for held in &due {
-            self.execute(sql::RECIPIENT_HOLD, params![held.message.0.as_bytes(), held.index.0, me.0.as_bytes()])?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for (message, index, read) in due {
+            self.execute(sql::RECIPIENT_HOLD, params![message, index, me.0.as_bytes()])?;
+            match read {
+                Ok(held) => claimed.push(held),
+                Err(error) => self.bury(&message, index, me, &error)?,
+            }
         }
-        Ok(due)
+        Ok(claimed)
     }
+
+    /// A row that cannot be read must not stand before the others: it goes to the dead letters, where it is seen.
+    fn bury(&self, message: &[u8], index: i64, me: Incarnation, error: &rusqlite::Error) -> Result<(), StoreError> {
+        tracing::error!(index, %error, "a recipient in the queue cannot be read; it goes to the dead letters");
+        let words = format!("the row cannot be read: {error}");
+        let row = params![message, index, me.0.as_bytes(), self.clock.0, words];
+        self.execute(sql::RECIPIENT_TO_DEAD_LETTER, row)?;
+        self.execute(sql::RECIPIENT_DELETE_HELD, params![message, index, me.0.as_bytes()]).map(drop)
+    }
+}
+
+fn held(row: &rusqlite::Row<'_>) -> rusqlite::Result<Held> {
+    let account: Option<[u8; 16]> = row.get(4)?;
+    Ok(Held {
+        message: MessageId(Uuid::from_bytes(row.get(0)?)),
+        index: RecipientIndex(row.get(1)?),
+        address: row.get::<_, String>(2)?.parse().map_err(|error| broken(2, error))?,
+        original: row.get(3)?,
+        account: account.map(|id| AccountId(Uuid::from_bytes(id))),
+        attempts: row.get(5)?,
+        warned: row.get(6)?,
+    })
 }
 
 /// A column that cannot be right.
@@ -134,4 +151,67 @@ pub(in crate::store::sqlite) fn broken(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        message::{Body, Message},
+        store::{SealKey, Sqlite, Store},
+    };
+
+    fn accept(to: &str) -> Accept {
+        let message = Message {
+            id: MessageId::new(),
+            prefix: Bytes::new(),
+            header: Bytes::from_static(b"From: a@example.com\r\n\r\n"),
+            body: Body::Inline(Bytes::from_static(b"hello\r\n")),
+            message_id: String::new(),
+            eight_bit: false,
+            utf8_header: false,
+        };
+        let envelope =
+            Envelope { reverse_path: None, accepted: Micros(1), domain: Uuid::nil(), smtputf8: false, junk: false };
+        let to = NewRecipient {
+            index: RecipientIndex(0),
+            address: to.parse().unwrap(),
+            original: to.to_owned(),
+            account: None,
+        };
+        Accept {
+            message: Arc::new(message),
+            envelope: Arc::new(envelope),
+            recipients: vec![to],
+            holder: None,
+            events: vec![],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_keeps_no_other_from_being_claimed() {
+        let folder = tempfile::tempdir().unwrap();
+        let seal = SealKey::load_or_make(&folder.path().join("key")).unwrap();
+        let (backend, blobs) = Sqlite::open(&folder.path().join("data"), seal).unwrap();
+        let store = Store::new(backend, blobs);
+        let me = Incarnation(Uuid::now_v7());
+        store.beat(me, Duration::from_secs(3600)).await.unwrap();
+        let (bad, good) = (accept("bad@example.org"), accept("good@example.org"));
+        store.accept(bad.clone()).await.unwrap();
+        store.accept(good.clone()).await.unwrap();
+        let beside = rusqlite::Connection::open(folder.path().join("data/store.sqlite")).unwrap();
+        beside.busy_timeout(Duration::from_secs(5)).unwrap();
+        beside.execute("UPDATE recipient SET address = 'nonsense' WHERE address LIKE 'bad%'", []).unwrap();
+        let held = store.claim(me, Micros::now(), 10).await.unwrap();
+        assert_eq!(held.iter().map(|it| it.message).collect::<Vec<_>>(), [good.message.id]);
+        assert_eq!(store.queue_depth().await.unwrap().0, 1, "the broken one waits no more");
+        let dead = "SELECT count(*) FROM dead_letter WHERE message = ?1 AND error LIKE '%cannot be read%'";
+        let count = |sql: &str| beside.query_row(sql, [bad.message.id.0.as_bytes()], |row| row.get::<_, i64>(0));
+        assert_eq!(count(dead).unwrap(), 1, "and is seen");
+        assert_eq!(count("SELECT count(*) FROM message WHERE id = ?1").unwrap(), 1, "its message is kept");
+    }
 }

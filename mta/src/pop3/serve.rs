@@ -2,18 +2,18 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use paquebot_proto::pop3::{ServerMachine, Settings, Tls};
+use paquebot_proto::pop3::{ServerMachine, Settings};
 use rand::Rng;
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
+use super::Session;
 use crate::{
     net::{
         drive::drive,
         listener::{Connection, implicit_tls},
-        transport::{TlsSide, Transport},
+        transport::accept,
     },
-    pop3::Session,
     smtp::context::Shared,
 };
 
@@ -25,17 +25,7 @@ pub async fn serve(
     draining: CancellationToken,
 ) -> io::Result<()> {
     let Connection { stream, peer, protocol } = connection;
-    let mut transport = Transport::Plain(stream);
-    let state = match (&tls, implicit_tls(protocol)) {
-        (None, true) => return Err(io::Error::other("there is no certificate for a listener that begins with TLS")),
-        (None, false) => Tls::Missing,
-        (Some(_), false) => Tls::Offered,
-        (Some(config), true) => {
-            transport = transport.secure(&TlsSide::Server(config.clone())).await?;
-            Tls::Active
-        }
-    };
-    let side = tls.map_or(TlsSide::None, TlsSide::Server);
+    let (transport, side, state) = accept(stream, tls, implicit_tls(protocol)).await?;
     let hostname = shared.settings().hostname.to_string();
     let settings = Settings { hostname, tls: state, nonce_seed: rand::rng().random() };
     let machine = ServerMachine::new(Instant::now(), settings);
