@@ -199,6 +199,10 @@ fn edits_take_effect_and_bad_ones_change_nothing() {
     up.until("a removed file is reported", |up| up.log().matches("not applied").count() >= 2);
     assert!(up.rcpt("alice@example.com").starts_with("250"));
 
+    up.edit("");
+    up.until("an emptied file is reported", |up| up.log().contains("no MailDomain is declared"));
+    assert!(up.rcpt("alice@example.com").starts_with("250"), "nobody is removed by an editor's empty file");
+
     up.edit(&format!("{DOMAIN}{}", mailbox("carol")));
     up.until("carol is there", |up| up.rcpt("carol@example.com").starts_with("250"));
     assert!(up.rcpt("alice@example.com").starts_with("550"), "alice was removed");
