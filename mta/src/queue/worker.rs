@@ -32,7 +32,8 @@ pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
     tokio::select! {
         result = session => if result.is_err() {
             tracing::error!(?destination, "a delivery panicked");
-            // Put off, a failed attempt more each time, it is given up like any other in the end: a message that ends its worker must not do so without pause or for ever.
+            // Put off, a failed attempt more each time, it is given up like any other in the end: a message that ends
+            // its worker must not do so without pause or for ever.
             let failure = Failure::ours(EnhancedCode(4, 3, 0), "the delivery was broken off by a fault of this server");
             shared.line().close(&destination, Instant::now() + rest(&shared), failure.clone());
             give_back(&shared, lane, &failure).await;
