@@ -39,7 +39,7 @@ const RETRY: Retry = Retry { first_ms: 1000, longest_ms: 10_000, warn_after_ms: 
 /// Pauses of 1, 2, 4, 8, 10 … seconds within a minute, and a few more by jitter.
 const PANICS_MAX: usize = 20;
 
-/// Takes everything but mail for `poison@`, which ends the worker.
+/// Takes everything but mail for `poison@`, which ends the worker, and for `slow@`, which never ends.
 #[derive(Default)]
 struct Poisoned {
     panics: AtomicUsize,
@@ -57,6 +57,9 @@ impl Remote for Poisoned {
                 if transaction.recipients.iter().any(|to| to.starts_with("poison@")) {
                     self.panics.fetch_add(1, Ordering::SeqCst);
                     panic!("as a fault in a parser would");
+                }
+                if transaction.recipients.iter().any(|to| to.starts_with("slow@")) {
+                    std::future::pending::<()>().await;
                 }
                 let reply = Some(Reply::new(250, EnhancedCode(2, 0, 0), "ok"));
                 lane.done(&vec![Outcome { reply, command: "end of DATA" }; transaction.recipients.len()]).await;
@@ -188,4 +191,16 @@ async fn a_fault_in_a_background_task_does_not_end_it() {
     for id in [first, second] {
         assert_eq!(bench.last_step(id).await, Some(Step::Delivered));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_ends_its_worker_is_returned_while_another_is_under_way_for_long() {
+    let bench = Bench::start();
+    let slow = bench.send("slow@slow.example").await;
+    let poison = bench.send("poison@bad.example").await;
+    for _ in 0..1200 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(bench.last_step(poison).await, Some(Step::Returned), "twice the time after which mail is given up");
+    assert_eq!(bench.last_step(slow).await, None);
 }

@@ -63,6 +63,12 @@ impl Maildrop {
     pub async fn select(&mut self, store: &Store, index: usize) -> Result<Selected, StoreError> {
         self.selected = None;
         let (row, content) = self.content(store, index).await?;
+        // Its last octet, before "+OK" promises all of them: a client must get past a message that is broken.
+        let size_bytes = content.message.body.size_bytes();
+        let last = store.read_body(&content.message, size_bytes.saturating_sub(1)..size_bytes).await?;
+        if last.is_empty() && size_bytes > 0 {
+            return Err(StoreError::Corrupt(format!("the body of {} is shorter than it was", row.message)));
+        }
         let selected = Selected { message: row.message, message_id: content.message.message_id.clone() };
         self.selected = Some((index, content));
         Ok(selected)

@@ -305,8 +305,23 @@ async fn half_a_message_breaks_the_connection() {
     let id = place.deliver("one@example.org", &"x\r\n".repeat(1000)).await;
     let mut talk = place.session();
     talk.say(LOGIN).await.unwrap();
+    assert_eq!(talk.owner.ask(Ask::Fetch(0)).await, Answer::Done);
     place.blobs.remove(id).await.unwrap();
-    assert!(talk.say("RETR 1\r\n").await.is_err());
+    assert!(talk.owner.bulk(0, 1000..2000).await.is_err());
+}
+
+/// A connection broken at each RETR would keep the client from all that comes after.
+#[tokio::test]
+async fn a_body_that_is_gone_is_refused_and_the_next_message_comes() {
+    let place = place().await;
+    let id = place.deliver("one@example.org", &"x\r\n".repeat(1000)).await;
+    place.deliver("two@example.org", "2\r\n").await;
+    let mut talk = place.session();
+    talk.say(LOGIN).await.unwrap();
+    place.blobs.remove(id).await.unwrap();
+    let refused = talk.say("RETR 1\r\n").await.unwrap();
+    assert!(refused.starts_with("-ERR"), "{refused}");
+    assert!(talk.say("RETR 2\r\n").await.unwrap().ends_with("\r\n2\r\n.\r\n"));
 }
 
 #[tokio::test]

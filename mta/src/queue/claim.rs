@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use paquebot_mta_api::config::Retry;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
@@ -194,17 +195,54 @@ async fn unreadable(
 ) {
     tracing::error!(message = %id, %error, "a queued message cannot be read");
     let now = shared.clock.now();
-    let outcomes =
-        recipients.into_iter().map(|recipient| (recipient.index, outcome(shared, &recipient, error, now))).collect();
+    let retry = &shared.writer.retry;
+    let outcomes = recipients.into_iter().map(|to| (to.index, outcome(retry, id, &to, error, now))).collect();
     let attempt = Attempt { message: id, holder, outcomes, notices: Vec::new(), events: Vec::new() };
     super::settler::write(shared, attempt).await;
 }
 
-fn outcome(shared: &Shared, recipient: &Recipient, error: &StoreError, now: Micros) -> Outcome {
-    if matches!(error, StoreError::Conflict(_)) {
+/// Its sender is in the row that cannot be read, so nobody can be told: in the end it goes to the dead letters.
+fn outcome(retry: &Retry, id: MessageId, recipient: &Recipient, error: &StoreError, now: Micros) -> Outcome {
+    let dead = match error {
+        StoreError::Conflict(_) => true,
+        StoreError::Corrupt(_) => schedule::is_over(retry, made(id).unwrap_or(now), now),
+        StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Fenced => false,
+    };
+    if dead {
         return Outcome::Dead { error: error.to_string() };
     }
     let failures = recipient.attempts.saturating_add(1);
-    let pause = schedule::pause(&shared.writer.retry, failures, Dice::thrown());
+    let pause = schedule::pause(retry, failures, Dice::thrown());
     Outcome::Deferred { next_attempt: now + pause, error: error.to_string(), warned: recipient.warned }
+}
+
+/// When the id was made (RFC 9562 §5.7): the row that says when the message was accepted cannot be read.
+fn made(id: MessageId) -> Option<Micros> {
+    let (seconds, nanoseconds) = id.0.get_timestamp()?.to_unix();
+    Some(Micros(0) + Duration::new(seconds, nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{NewRecipient, RecipientIndex};
+
+    #[test]
+    fn what_cannot_be_read_is_tried_again_and_given_up_in_the_end() {
+        let to = "bob@example.org";
+        let new =
+            NewRecipient { index: RecipientIndex(0), address: to.parse().unwrap(), original: to.into(), account: None };
+        let (retry, id, recipient) = (Retry::default(), MessageId::new(), Recipient::from(new));
+        let soon = made(id).unwrap() + Duration::from_secs(60);
+        let late = made(id).unwrap() + Duration::from_millis(retry.give_up_after_ms);
+        for (error, now, dead) in [
+            (StoreError::Corrupt("broken".into()), soon, false),
+            (StoreError::Corrupt("broken".into()), late, true),
+            (StoreError::Unavailable("busy".into()), late, false),
+            (StoreError::Conflict("gone".into()), soon, true),
+        ] {
+            let outcome = outcome(&retry, id, &recipient, &error, now);
+            assert_eq!(matches!(outcome, Outcome::Dead { .. }), dead, "{error}: {outcome:?}");
+        }
+    }
 }

@@ -166,10 +166,45 @@ pub struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let before = self.budget.messages.fetch_sub(1, Ordering::Relaxed);
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        let bytes_before = self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        let half = self.budget.bytes_max / 2;
+        let bytes_at_half = bytes_before > half && bytes_before - self.bytes <= half;
         // Woken at half, not at each: claiming is done in batches.
-        if before == self.budget.messages_max / 2 + 1 || before == 1 {
+        if bytes_at_half || before == self.budget.messages_max / 2 + 1 || before == 1 {
             self.budget.room.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::message::MessageId;
+
+    #[tokio::test]
+    async fn room_is_told_whichever_bound_was_reached() {
+        let message = |octets: usize| Message {
+            id: MessageId::new(),
+            prefix: Bytes::new(),
+            header: Bytes::new(),
+            body: Body::Inline(vec![b'x'; octets].into()),
+            message_id: String::new(),
+            eight_bit: false,
+            utf8_header: false,
+        };
+        for (octets, messages) in [(0, 10), (100, 4)] {
+            let budget = Arc::new(Budget::new(10, 400));
+            let mut tickets: Vec<_> = (0..messages).map(|_| budget.ticket(&message(octets))).collect();
+            assert_eq!(budget.room(), 0, "{octets}");
+            while tickets.len() > 1 && budget.freed().now_or_never().is_none() {
+                tickets.pop();
+            }
+            let told = tickets.len();
+            drop(tickets);
+            assert!(told > 1, "{octets}: told before the last is gone, at {told}");
         }
     }
 }

@@ -104,6 +104,11 @@ impl Lane {
         }
     }
 
+    /// All that is under way without a result.
+    pub(super) fn into_jobs(self) -> Vec<Job> {
+        self.current.into_iter().chain(self.carried).collect()
+    }
+
     pub(super) fn last_failure(&self) -> Option<Failure> {
         self.last_failure.clone()
     }

@@ -27,16 +27,16 @@ const REST_MAX: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
     let term = shared.lease.current();
-    let session = AssertUnwindSafe(work(&shared, &destination)).catch_unwind();
+    let mut lane = None;
+    let session = AssertUnwindSafe(work(&shared, &destination, &mut lane)).catch_unwind();
     tokio::select! {
         result = session => if result.is_err() {
-            // What it had under way is held by us and known to nobody: given back as soon as that is possible.
             tracing::error!(?destination, "a delivery panicked");
-            shared.doubtful.store(true, Ordering::Relaxed);
-            // Claimed again it is put off, a failed attempt more each time, and given up like any other in the end:
-            // a message that ends its worker must not do so without pause or for ever.
+            // Put off, a failed attempt more each time, it is given up like any other in the end: a message that ends
+            // its worker must not do so without pause or for ever.
             let failure = Failure::ours(EnhancedCode(4, 3, 0), "the delivery was broken off by a fault of this server");
-            shared.line().close(&destination, Instant::now() + rest(&shared), failure);
+            shared.line().close(&destination, Instant::now() + rest(&shared), failure.clone());
+            give_back(&shared, lane, &failure).await;
         },
         () = term.over.cancelled() => {}
         () = shared.stopped.cancelled() => {}
@@ -49,7 +49,20 @@ pub(super) async fn run(shared: Arc<Shared>, destination: Destination) {
     }
 }
 
-async fn work(shared: &Arc<Shared>, destination: &Destination) {
+/// What the broken worker had under way counts as failed. What it cannot name is held by us and known to nobody:
+/// given back as soon as nothing else is under way.
+async fn give_back(shared: &Arc<Shared>, lane: Option<Lane>, failure: &Failure) {
+    let jobs = lane.map(Lane::into_jobs).unwrap_or_default();
+    if jobs.is_empty() {
+        shared.doubtful.store(true, Ordering::Relaxed);
+    }
+    for job in jobs {
+        fail(shared, job, failure, None).await;
+    }
+}
+
+/// `lane`: what is under way stays there, also when this panics.
+async fn work(shared: &Arc<Shared>, destination: &Destination, lane: &mut Option<Lane>) {
     match destination {
         Destination::Local => local(shared).await,
         Destination::Domain(domain) => {
@@ -62,7 +75,10 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
                 let routed = shared.remote.route(domain).await;
                 let looked_up = LookedUp { words: routed.words.into(), at: shared.clock.now() };
                 match routed.targets {
-                    Ok(targets) => pass(shared, destination, &targets, looked_up).await,
+                    Ok(targets) => {
+                        let lane = lane.insert(Lane::new(shared.clone(), destination.clone(), looked_up.clone()));
+                        pass(shared, destination, &targets, lane, looked_up).await;
+                    }
                     Err(unroutable) => fail_all(shared, destination, &unroutable.into(), Some(looked_up)).await,
                 }
                 if shared.line().is_crowded() {
@@ -74,13 +90,18 @@ async fn work(shared: &Arc<Shared>, destination: &Destination) {
 }
 
 /// One pass over the hosts of a destination.
-async fn pass(shared: &Arc<Shared>, destination: &Destination, targets: &[super::route::Target], looked_up: LookedUp) {
-    let mut lane = Lane::new(shared.clone(), destination.clone(), looked_up.clone());
+async fn pass(
+    shared: &Arc<Shared>,
+    destination: &Destination,
+    targets: &[super::route::Target],
+    lane: &mut Lane,
+    looked_up: LookedUp,
+) {
     let mut targets = targets.iter();
     let mut target = targets.next();
     while let Some(host) = target {
         lane.connect_to(host);
-        shared.remote.session(host, &mut lane).await;
+        shared.remote.session(host, lane).await;
         match lane.end() {
             End::Finished => return,
             // A kept connection that had gone stale says nothing about the host.

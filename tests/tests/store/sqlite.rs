@@ -65,6 +65,17 @@ async fn a_restarted_process_gets_its_rows_at_once() {
 }
 
 #[tokio::test]
+async fn a_restarted_process_locks_nobody_out_of_their_maildrop() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = reopen(folder.path()).await;
+    let account = AccountId(Uuid::from_u128(1));
+    store.lock(account, Uuid::from_u128(1), Duration::from_secs(3600)).await.unwrap();
+    drop(store);
+    let store = reopen(folder.path()).await;
+    store.lock(account, Uuid::from_u128(2), Duration::from_secs(3600)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _store = open(folder.path(), None).unwrap();

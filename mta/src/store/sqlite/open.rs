@@ -82,7 +82,9 @@ impl Directory {
         if let Some(pages) = pages_max {
             conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(error::of)?;
         }
+        // The directory is ours alone: whoever held anything is dead, whatever the clock says.
         conn.execute_batch(sql::INCARNATION_END_ALL)
+            .and_then(|()| conn.execute_batch(sql::LEASE_GIVE_ALL))
             .and_then(|()| conn.execute_batch(sql::RECIPIENT_FREE_ALL))
             .map_err(error::of)?;
         self.lay_out_wal().map_err(|error| StoreError::Full(format!("the write-ahead log: {error}")))?;

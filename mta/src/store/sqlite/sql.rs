@@ -29,6 +29,7 @@ pub(super) const JOURNEY_NAMES: &str = include_str!("sql/journey_names.sql");
 pub(super) const JOURNEY_READ: &str = include_str!("sql/journey_read.sql");
 pub(super) const JOURNEY_SWEEP: &str = include_str!("sql/journey_sweep.sql");
 pub(super) const LEASE_GIVE: &str = include_str!("sql/lease_give.sql");
+pub(super) const LEASE_GIVE_ALL: &str = include_str!("sql/lease_give_all.sql");
 pub(super) const LEASE_HELD: &str = include_str!("sql/lease_held.sql");
 pub(super) const LEASE_SWEEP: &str = include_str!("sql/lease_sweep.sql");
 pub(super) const LEASE_TAKE: &str = include_str!("sql/lease_take.sql");
