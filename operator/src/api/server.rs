@@ -70,7 +70,7 @@ pub struct MailServerSpec {
     /// From where mail leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<Egress>,
-    /// Which namespaces may use this server for which domains; left out: only its own, for any domain.
+    /// Which namespaces may use this server for which domains; its own namespace may use it for any domain, unless an entry without a selector says which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
     pub allowed_domains: Vec<AllowedDomains>,

@@ -80,8 +80,9 @@ pub fn admits(
     domain: &Domain,
 ) -> bool {
     let own = server.metadata.namespace.as_deref() == Some(namespace);
-    if server.spec.allowed_domains.is_empty() {
-        return own;
+    // Entries with a selector let others in; only one without says anything of the server's own namespace.
+    if own && server.spec.allowed_domains.iter().all(|allowed| allowed.namespace_selector.is_some()) {
+        return true;
     }
     server.spec.allowed_domains.iter().any(|allowed| {
         let here = match (&allowed.namespace_selector, labels) {
@@ -140,8 +141,15 @@ mod tests {
             ("shop", Some(&labels), "evil.example", false),
             ("other", Some(&BTreeMap::new()), "a.shop.example.com", false),
             ("shop", None, "a.shop.example.com", true),
+            ("mail", None, "example.com", true),
         ] {
             assert_eq!(admits(&server, namespace, labels, &domain(name)), admitted, "{namespace} {name}");
         }
+        server
+            .spec
+            .allowed_domains
+            .push(AllowedDomains { namespace_selector: None, domains: vec!["example.org".into()] });
+        assert!(admits(&server, "mail", None, &domain("example.org")));
+        assert!(!admits(&server, "mail", None, &domain("example.com")));
     }
 }
