@@ -157,8 +157,8 @@ HOW = f"""
   cores with the server under test. *Accepted*: messages divided by the time until the last `250`, while delivery is going on.
   *Accepted and delivered*: by the time until the sink has them all.
 - Paquebot: `paquebot up` with a release build; every `250` after a commit with `synchronous=FULL`. The recipient is an alias
-  of a hosted domain that points to the sink's domain; each message is checked by SPF, DKIM and DMARC and routed by MX
-  through a name server on loopback.
+  of a hosted domain that points to the sink's domain; each message (unsigned) is checked by SPF and DMARC and routed by MX
+  through a name server on loopback, whose answers are cached.
 - Postfix: an instance of its own with Debian's defaults (`fsync` of each queue file), relaying to the sink by `relayhost`, no checks,
   no DNS. Its default `in_flow_delay = 1s` slows senders when mail arrives faster than it leaves; it was left as it is.
 - Memory is the proportional set size, summed over all processes of the server. Ratios above 1 mean that Paquebot does better.
