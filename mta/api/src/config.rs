@@ -159,7 +159,7 @@ pub struct Limits {
     pub message_bytes: u64,
     /// Recipients of a transaction at most (RFC 5321 §4.5.3.1.8: at least 100).
     pub recipients: u32,
-    /// Sessions in all at most.
+    /// Sessions in all at most; one protocol gets four fifths of them.
     pub sessions: u32,
     /// Sessions of one client address at most.
     pub sessions_per_address: u32,

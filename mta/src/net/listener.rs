@@ -138,7 +138,7 @@ pub async fn accept(bound: Bound, door: Door, closing: CancellationToken) {
 }
 
 fn admit(door: &Door, protocol: Protocol, stream: TcpStream, peer: SocketAddr) {
-    let pass = match door.gate.enter(peer.ip()) {
+    let pass = match door.gate.enter(peer.ip(), protocol) {
         Ok(pass) => pass,
         Err(crowded) => {
             door.metrics.refused.with_label_values(&[refusal::LIMIT]).inc();
