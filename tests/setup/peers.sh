@@ -5,6 +5,7 @@ set -euo pipefail
 declare -A package_of=(
   [swaks]=swaks
   [curl]=curl
+  [gsasl]=gsasl
   [openssl]=openssl
   [named-checkzone]=bind9-utils
   [smtp-sink]=postfix

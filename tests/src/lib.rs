@@ -5,7 +5,7 @@
 //! - [`dns`]: authoritative DNS on loopback.
 //! - [`postfix`]: an instance of Debian's Postfix, as next host and as sender.
 //! - [`greylist`]: a policy service for it.
-//! - [`user`]: what a user's programs do with it: swaks, curl.
+//! - [`user`]: what a user's programs do with it: swaks, curl, gsasl.
 //! - [`tool`]: the peers' command lines.
 //! - [`zones`]: a DNS server.
 

@@ -1,8 +1,8 @@
-//! Programs that hand mail in: swaks, curl, an application's own libraries.
+//! Programs that hand mail in: swaks, curl, gsasl, an application's own libraries.
 
 use std::fs;
 
-use paquebot_tests::system::port;
+use paquebot_tests::{system::port, tool};
 
 use super::world::{ALICE, BOB, body, python, start};
 
@@ -33,6 +33,25 @@ fn swaks_submits_and_curl_fetches() {
             assert!(header.contains("Delivered-To: bob@example.com"), "{header}");
         }
     }
+}
+
+#[test]
+fn gsasl_logs_in_by_scram_and_trusts_the_server() {
+    let (_dns, system) = start();
+    let server = format!("{}:{}", system.address, port::SUBMISSION);
+    let name = format!("--authentication-id={ALICE}");
+    let gsasl = |password: &str, more: &[&str]| {
+        let password = format!("--password={password}");
+        let how = ["--smtp", "--starttls", "--connect", &server, "--mechanism=SCRAM-SHA-256", "--no-cb"];
+        // An empty file name: the certificate is self-signed.
+        tool::run("gsasl", &[&how[..], &["--x509-ca-file=", &name, &password], more].concat(), b"")
+    };
+    for more in [&[][..], &["--authorization-id="]] {
+        let ran = gsasl(&system.password(ALICE), more);
+        assert!(ran.code == 0 && ran.text().contains("server trusted"), "{}", ran.text());
+    }
+    let ran = gsasl("wrong", &[]);
+    assert!(ran.code != 0 && ran.text().contains("535 5.7.8"), "{}", ran.text());
 }
 
 #[test]

@@ -38,8 +38,8 @@ impl ClientFirst {
         if !is_nonce(nonce) || !fields.all(is_extension) {
             return None;
         }
-        // One may log in as oneself only.
-        if !authzid.is_empty() && unescape(authzid.strip_prefix("a=")?)? != name {
+        // One may log in as oneself only. An empty "a=" is against the grammar and harmless: some programs send it.
+        if !matches!(authzid, "" | "a=") && unescape(authzid.strip_prefix("a=")?)? != name {
             return None;
         }
         Some(Self { gs2_header: format!("{flag},{authzid},"), bare: bare.to_owned(), nonce: nonce.to_owned(), name })
@@ -113,6 +113,7 @@ mod tests {
             ("n,,n=user,r=abc", Some("user")),
             ("y,,n=user,r=abc", Some("user")),
             ("n,a=user,n=user,r=abc", Some("user")),
+            ("n,a=,n=user,r=abc", Some("user")),
             ("n,,n=a=2Cb=3Dc,r=abc", Some("a,b=c")),
             ("n,,n=jörg,r=abc", Some("jörg")),
             ("n,,n=user,r=abc,x=ignored", Some("user")),
