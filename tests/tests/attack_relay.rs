@@ -311,6 +311,22 @@ async fn an_upload_that_breaks_off_leaves_no_file() -> Result<(), Fault> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_is_refused_leaves_no_file() -> Result<(), Fault> {
+    let mta = Mta::start(|_| {}).await?;
+    let body = ("z".repeat(70) + "\r\n").repeat(10_000);
+    let two_authors = format!("From: ann@sender.example\r\nFrom: ceo@example.org\r\n\r\n{body}");
+    let reply = stranger(&mta).await?.mail(FROM, "bob@example.org", &two_authors).await?;
+    assert!(reply.starts_with("550 5.7.1"), "{reply}");
+    let blobs = mta.folder.path().join("store/blobs");
+    assert_eq!(files(&blobs), 0);
+    // And what is taken stays.
+    let reply = stranger(&mta).await?.mail(FROM, "bob@example.org", &format!("{LETTER}\r\n{body}")).await?;
+    assert!(reply.starts_with("250"), "{reply}");
+    assert_eq!(files(&blobs), 1);
+    Ok(())
+}
+
 fn files(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()

@@ -62,11 +62,12 @@ pub async fn accept(
     let now = Micros::now();
     let collected = incoming.finish().await?;
     let message_id = fields::message_id(&collected.header);
+    let (id, body) = (collected.id, collected.body.clone());
     let drafted = match source.principal {
         Some(principal) => submitted(shared, source, principal, &transaction, &collected, now).await,
         None => received(shared, source, &mut transaction, &collected, now).await,
     };
-    match drafted {
+    let accepted = match drafted {
         Ok(draft) => commit(shared, transaction, collected, draft, now).await,
         Err(refused) => {
             let steps = Steps { message: transaction.id, message_id: &message_id, now };
@@ -76,7 +77,12 @@ pub async fn accept(
             shared.store.note_lossy(vec![steps.step(Actor::Mta, Step::Refused, None, detail)]);
             Err(refused)
         }
+    };
+    if accepted.is_err() {
+        // Else a forger could fill the disk with what is refused.
+        shared.store.discard(id, &body).await;
     }
+    accepted
 }
 
 /// From a user: its own addresses only; mended, signed.

@@ -216,6 +216,17 @@ impl Store {
         self.blobs.create(id).await
     }
 
+    /// Removes the blob of a message that was refused or could not be committed. Where the store has the message, or
+    /// cannot tell, the blob stays: the next start removes what no message refers to.
+    pub async fn discard(&self, id: MessageId, body: &Body) {
+        if matches!(body, Body::Blob { .. }) && matches!(self.backend.message(id).await, Err(StoreError::Conflict(_))) {
+            let removed = self.blobs.remove(id).await;
+            if let Err(error) = removed {
+                tracing::warn!(message = %id, %error, "the body of a refused message stays until the next start");
+            }
+        }
+    }
+
     /// Octets of a message's body; the range is cut to what there is.
     pub async fn read_body(&self, message: &Message, range: Range<u64>) -> Result<Bytes, StoreError> {
         match &message.body {
