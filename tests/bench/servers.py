@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAMS = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 SINK_ADDRESS, SINK_PORT = "127.0.0.41", 2525
 NAMESERVER = "127.0.0.42:5353"
 START_SECONDS_MAX = 30
@@ -186,7 +187,7 @@ class Paquebot(Server):
         (self.folder / "mail.yaml").write_text(MAIL)
         (self.folder / "settings.yaml").write_text(SETTINGS)
         self.nameserver = subprocess.Popen(
-            [str(REPOSITORY / "target/release/nameserver"), NAMESERVER, str(self.folder / "zones")]
+            [str(PROGRAMS / "nameserver"), NAMESERVER, str(self.folder / "zones")]
         )
         self.start()
         self.stop()
@@ -198,7 +199,7 @@ class Paquebot(Server):
         self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
             [
-                str(REPOSITORY / "target/release/paquebot"), "up", "-f", str(self.folder / "mail.yaml"),
+                str(PROGRAMS / "paquebot"), "up", "-f", str(self.folder / "mail.yaml"),
                 "--data", str(self.folder / "data"), "--address", self.address,
                 "--settings", str(self.folder / "settings.yaml"),
             ],
