@@ -1,6 +1,9 @@
 //! What all SMTP sessions of a process share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
 
 use paquebot_mta_api::{address::Domain, config::Limits};
 
@@ -35,22 +38,9 @@ pub trait FirstAttempts: Send + Sync {
     fn doubt(&self);
 }
 
-/// What all sessions share.
+/// What all sessions share: the parts, and what changes while they run.
 pub struct Context {
-    /// What is on disk.
-    pub store: Store,
-    /// Domains, mailboxes, aliases, keys.
-    pub directory: Arc<Directory>,
-    /// Who may in.
-    pub logins: Arc<Logins>,
-    /// SPF, DKIM, DMARC.
-    pub verifier: Verifier,
-    /// DKIM signatures.
-    pub signers: Arc<Signers>,
-    /// The queue.
-    pub queue: Arc<dyn FirstAttempts>,
-    /// Metrics.
-    pub metrics: SharedMetrics,
+    parts: Parts,
     rates: Mutex<Rates>,
     settings: RwLock<Arc<Settings>>,
 }
@@ -58,7 +48,7 @@ pub struct Context {
 /// Shared by all sessions.
 pub type Shared = Arc<Context>;
 
-/// The parts of a [`Context`].
+/// What a [`Context`] is made of; read through it.
 pub struct Parts {
     /// What is on disk.
     pub store: Store,
@@ -79,17 +69,7 @@ pub struct Parts {
 impl Context {
     /// Of these parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        Self {
-            store: parts.store,
-            directory: parts.directory,
-            logins: parts.logins,
-            verifier: parts.verifier,
-            signers: parts.signers,
-            queue: parts.queue,
-            metrics: parts.metrics,
-            rates: Mutex::default(),
-            settings: RwLock::new(Arc::new(settings)),
-        }
+        Self { parts, rates: Mutex::default(), settings: RwLock::new(Arc::new(settings)) }
     }
 
     /// The settings of this moment.
@@ -105,5 +85,13 @@ impl Context {
     /// How much principals send.
     pub fn rates(&self) -> MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Context {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
