@@ -9,8 +9,11 @@ use std::{
 
 use paquebot_mta_api::{
     address::{Address, Domain},
-    directory::{AliasEntry, DkimKeyEntry, DomainEntry, Entry, MailboxEntry, Value},
+    admin::{self, Listed},
+    directory::{AliasEntry, Digest, DkimKeyEntry, DomainEntry, Entry, MailboxEntry, Value},
 };
+
+use crate::store::DirectorySet;
 
 /// Steps of alias expansion at most: deeper ones are loops or mistakes.
 pub const ALIAS_DEPTH_MAX: usize = 10;
@@ -42,10 +45,20 @@ pub struct Target {
 }
 
 /// An immutable snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Snapshot {
-    /// The revision of the store's directory that this is; 0: none was complete yet, not ready.
+    /// The revision of the store's directory that this is.
     pub revision: u64,
+    /// Whether a complete set was ever there: before that nothing is known to be unknown.
+    pub complete: bool,
+    /// The digest over what is served ([`admin::root`]).
+    pub root: Digest,
+    /// Entries that are served.
+    pub entries: usize,
+    /// Entries that could not be read.
+    pub unreadable: usize,
+    /// Names among those: as long as there is one, nothing is known to be unknown.
+    pub names_unreadable: usize,
     domains: HashMap<Domain, Arc<DomainEntry>>,
     mailboxes: HashMap<Address, Arc<MailboxEntry>>,
     aliases: HashMap<Address, Arc<AliasEntry>>,
@@ -53,10 +66,28 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of these entries.
+    /// A snapshot of these entries, complete.
     pub fn new(revision: u64, entries: Vec<Entry>) -> Self {
-        let mut snapshot = Self { revision, ..Self::default() };
-        for entry in entries {
+        DirectorySet { revision, complete: true, entries, unreadable: Vec::new() }.into()
+    }
+
+    /// Whether a name that is not here exists nowhere in the directory: only then may mail for it be refused for good.
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.names_unreadable == 0
+    }
+
+    fn of(set: DirectorySet) -> Self {
+        let listed = |it: &Entry| Listed { key: it.value.key(), owner: it.owner, digest: it.digest };
+        let mut snapshot = Self {
+            revision: set.revision,
+            complete: set.complete,
+            root: admin::root(&admin::bucket_digests(set.entries.iter().map(listed))),
+            entries: set.entries.len(),
+            unreadable: set.unreadable.len(),
+            names_unreadable: set.unreadable.iter().filter(|key| !key.starts_with("dkim/")).count(),
+            ..Self::default()
+        };
+        for entry in set.entries {
             match entry.value {
                 Value::Domain(it) => drop(snapshot.domains.insert(it.domain.clone(), Arc::new(it))),
                 Value::Mailbox(it) => drop(snapshot.mailboxes.insert(it.address.folded(), Arc::new(it))),
@@ -169,6 +200,30 @@ impl Snapshot {
             }
         }
         None
+    }
+}
+
+/// Nothing, and not complete.
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            revision: 0,
+            complete: false,
+            root: admin::root(&admin::bucket_digests([])),
+            entries: 0,
+            unreadable: 0,
+            names_unreadable: 0,
+            domains: HashMap::new(),
+            mailboxes: HashMap::new(),
+            aliases: HashMap::new(),
+            keys: HashMap::new(),
+        }
+    }
+}
+
+impl From<DirectorySet> for Snapshot {
+    fn from(set: DirectorySet) -> Self {
+        Self::of(set)
     }
 }
 

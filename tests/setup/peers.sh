@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the real peers that the tests talk to, where one is missing. Starts none of them.
+# Installs the real peers that the tests talk to, and what a Kubernetes node is made of, where one is missing.
+# Starts none of them.
 set -euo pipefail
 
 declare -A package_of=(
@@ -8,13 +9,21 @@ declare -A package_of=(
   [gsasl]=gsasl
   [openssl]=openssl
   [named-checkzone]=bind9-utils
+  [named]=bind9
+  [pdns_server]=pdns-server
   [smtp-sink]=postfix
+  [containerd]=containerd
+  [runc]=runc
+  [nft]=nftables
+  [ip]=iproute2
 )
 missing=()
 for command in "${!package_of[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
 done
 /usr/bin/python3 -c 'import dkim, nacl, dns' 2>/dev/null || missing+=(python3-dkim python3-nacl python3-dnspython)
+compgen -G '/usr/lib/*/pdns/liblmdbbackend.so' >/dev/null || missing+=(pdns-backend-lmdb)
+[ -x /usr/lib/cni/ptp ] || missing+=(containernetworking-plugins)
 # swaks speaks TLS by it.
 perl -MNet::SSLeay -e 1 2>/dev/null || missing+=(libnet-ssleay-perl)
 [ ${#missing[@]} -gt 0 ] || exit 0

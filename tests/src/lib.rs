@@ -8,15 +8,21 @@
 //! - [`user`]: what a user's programs do with it: swaks, curl, gsasl.
 //! - [`tool`]: the peers' command lines.
 //! - [`zones`]: a DNS server.
+//! - [`cluster`]: a real Kubernetes node.
+//! - [`operator`]: the operator as a process in it.
+//! - [`addons`]: cert-manager and external-dns beside it.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
+pub mod addons;
+pub mod cluster;
 pub mod dns;
 pub mod greylist;
 pub mod mta;
+pub mod operator;
 pub mod postfix;
 pub mod system;
 pub mod tool;

@@ -52,7 +52,8 @@ pub fn certify(folder: &Path) -> Result<config::Tls, Fault> {
     Ok(files)
 }
 
-fn entries() -> Result<Vec<Entry>, Fault> {
+/// The domain example.org with its users.
+pub fn entries() -> Result<Vec<Entry>, Fault> {
     let keys = LoginKeys::derive(PASSWORD, b"0123456789abcdef", 4096, b"");
     let mailbox = |address: &str, account, quota_bytes| -> Result<Value, Fault> {
         let account = Uuid::from_u128(account);
@@ -66,7 +67,7 @@ fn entries() -> Result<Vec<Entry>, Fault> {
         mailbox("full@example.org", 4, Some(0))?,
         Value::Alias(AliasEntry { address: "info@example.org".parse()?, to: vec!["bob@example.org".parse()?] }),
     ];
-    Ok(values.into_iter().map(|value| Entry { owner: Uuid::from_u128(9), value }).collect())
+    Ok(values.into_iter().map(|value| Entry::new(Uuid::from_u128(9), value)).collect())
 }
 
 /// The sender's zone.
@@ -75,8 +76,17 @@ async fn zones() -> Result<Zones, Fault> {
 }
 
 impl Mta {
-    /// Starts one whose configuration `change` may change.
+    /// Starts one whose configuration `change` may change, with its users.
     pub async fn start(change: impl FnOnce(&mut Config)) -> Result<Self, Fault> {
+        let mta = Self::start_empty(change).await?;
+        let change = DirectoryChange { epoch: 1, put: entries()?, complete: true, ..DirectoryChange::default() };
+        mta.server()?.store().change_directory(change).await?;
+        mta.server()?.directory_changed().await?;
+        Ok(mta)
+    }
+
+    /// Starts one that has no directory yet.
+    pub async fn start_empty(change: impl FnOnce(&mut Config)) -> Result<Self, Fault> {
         let zones = zones().await?;
         let folder = tempfile::tempdir()?;
         let listener =
@@ -92,14 +102,13 @@ impl Mta {
             },
             metrics: Some("127.0.0.1:0".parse()?),
             admin_socket: Some(folder.path().join("admin.sock")),
+            admin: None,
             resolvers: vec![zones.address],
             delivery: config::Delivery::default(),
             limits: config::Limits::default(),
         };
         change(&mut config);
         let server = Server::start(config.clone()).await?;
-        server.store().change_directory(DirectoryChange { epoch: 1, put: entries()?, delete: Vec::new() }).await?;
-        server.directory_changed().await?;
         Ok(Self { server: Some(server), config, folder, _zones: zones })
     }
 

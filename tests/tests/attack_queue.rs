@@ -83,7 +83,7 @@ fn directory() -> Arc<Directory> {
     let alice = MailboxEntry { address: ALICE.parse().unwrap(), account: ACCOUNT.0, quota_bytes: None, login: None };
     let values = [Value::Domain(domain), Value::Mailbox(alice)];
     let directory = Directory::default();
-    directory.replace(Snapshot::new(1, values.into_iter().map(|value| Entry { owner: Uuid::nil(), value }).collect()));
+    directory.replace(Snapshot::new(1, values.into_iter().map(|value| Entry::new(Uuid::nil(), value)).collect()));
     Arc::new(directory)
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::address::Domain;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The Unix socket for `queue` and `trace`; left out: none.
     pub admin_socket: Option<PathBuf>,
+    /// The admin API, by which the operator writes the directory; left out: none.
+    pub admin: Option<Admin>,
     /// Name servers to ask; empty: those of the system.
     #[serde(default)]
     pub resolvers: Vec<SocketAddr>,
@@ -81,6 +84,32 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// The admin API ([`crate::admin`]): HTTPS with mutual TLS. Its files, PEM, are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Admin {
+    /// Where.
+    pub address: SocketAddr,
+    /// This server's chain, leaf first; the leaf names [`Admin::server_uri`].
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Whoever calls has a certificate of one of these: several while they are replaced.
+    pub client_authority: PathBuf,
+    /// The MailServer's UID.
+    pub server: Uuid,
+}
+
+impl Admin {
+    /// What the operator's client certificate names as a URI (RFC 5280 §4.2.1.6): nobody else may call.
+    pub const OPERATOR_URI: &str = "urn:paquebot:operator";
+
+    /// What the certificate of this MailServer names as a URI.
+    pub fn server_uri(&self) -> String {
+        format!("urn:paquebot:mailserver:{}", self.server)
+    }
+}
+
 /// Where mail is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
@@ -89,7 +118,7 @@ pub enum Store {
     Sqlite {
         /// Made if absent, mode 0700.
         directory: PathBuf,
-        /// 32 octets: the key that seals DKIM keys. Made if absent, mode 0600.
+        /// 32 octets: the key that seals DKIM keys. Made if absent, mode 0600; a mounted Secret cannot be made here.
         seal_key: PathBuf,
     },
 }

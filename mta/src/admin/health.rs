@@ -56,8 +56,8 @@ impl Health {
         if !self.listening.load(Ordering::Acquire) {
             return Err("not listening: starting, or draining".into());
         }
-        if self.directory.current().revision == 0 {
-            return Err("no complete directory yet: apply a MailDomain".into());
+        if !self.directory.current().complete {
+            return Err("no complete directory yet: the operator, or `paquebot up`, brings it".into());
         }
         match timeout(ANSWER_SECONDS_MAX, self.store.queue_depth()).await {
             Ok(result) => result.map(drop).map_err(|error| error.to_string()),
@@ -65,8 +65,12 @@ impl Health {
         }
     }
 
-    /// Reads the queue's depth and age into the gauges.
+    /// Reads the directory's and the queue's state into the gauges.
     pub async fn refresh(&self) {
+        let directory = self.directory.current();
+        self.metrics.directory_revision.set(i64::try_from(directory.revision).unwrap_or(i64::MAX));
+        self.metrics.directory_entries.set(i64::try_from(directory.entries).unwrap_or(i64::MAX));
+        self.metrics.directory_unreadable.set(i64::try_from(directory.unreadable).unwrap_or(i64::MAX));
         let Ok(Ok((depth, oldest))) = timeout(ANSWER_SECONDS_MAX, self.store.queue_depth()).await else {
             return;
         };

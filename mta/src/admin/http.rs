@@ -1,15 +1,6 @@
-//! HTTP for Prometheus, for probes, and for `queue` and `trace` over a Unix socket.
+//! HTTP for Prometheus, for probes, and for `queue` and `trace`.
 //!
-//! Reads only. Bounded: connections, the time of a request, the size of an answer. Shows no body of a message.
-
-use std::{
-    io,
-    net::SocketAddr,
-    os::{fd::AsFd, unix::fs::PermissionsExt},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+//! Reads only. The size of an answer is bounded. Shows no body of a message.
 
 use axum::{
     Json, Router,
@@ -18,19 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use paquebot_mta_api::journey::Queued;
 use serde::{Deserialize, Serialize};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener, UnixSocket, UnixStream},
-    sync::Semaphore,
-    time::timeout,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::health::Health;
@@ -39,16 +19,6 @@ use crate::{
     store::{JourneyOf, RecipientIndex, Store, StoreError},
 };
 
-/// Connections at once; more wait in the socket's backlog.
-const CONNECTIONS_MAX: usize = 32;
-/// A request's header must have come by then.
-const HEADER_SECONDS_MAX: Duration = Duration::from_secs(5);
-/// A connection lasts that long at most: scrapers open another.
-const CONNECTION_SECONDS_MAX: Duration = Duration::from_secs(60);
-/// The Unix socket's file: its owner's only.
-const SOCKET_MODE: u32 = 0o600;
-/// Connections to the Unix socket that wait to be accepted.
-const SOCKET_BACKLOG: u32 = 64;
 /// Steps of a journey in one answer.
 const EVENTS_MAX: usize = 1000;
 /// Rows of the queue in one answer.
@@ -163,130 +133,6 @@ fn unavailable(error: &StoreError) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
 }
 
-/// An admin listener cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// The metrics address.
-    #[error("cannot listen on {address} for metrics: {error}: choose another address or port")]
-    Metrics {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The socket's path.
-    #[error("cannot make the admin socket {path}: {error}: name a path in a directory that this process may write")]
-    Socket {
-        /// Where.
-        path: String,
-        /// Why not.
-        error: io::Error,
-    },
-    /// Another process has it.
-    #[error("another process answers on the admin socket {0}: stop it, or choose another adminSocket")]
-    Taken(String),
-}
-
-/// Binds the metrics address.
-pub async fn bind_metrics(address: SocketAddr) -> Result<TcpListener, AdminError> {
-    TcpListener::bind(address).await.map_err(|error| AdminError::Metrics { address, error })
-}
-
-/// Binds the Unix socket, mode 0600. A file left over by a process that is gone is replaced; a living one is not.
-pub async fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
-    use std::os::unix::fs::FileTypeExt;
-    let failed = |error: io::Error| AdminError::Socket { path: path.display().to_string(), error };
-    if let Ok(metadata) = tokio::fs::symlink_metadata(path).await {
-        if !metadata.file_type().is_socket() {
-            return Err(failed(io::Error::other("there is a file that is no socket")));
-        }
-        if UnixStream::connect(path).await.is_ok() {
-            return Err(AdminError::Taken(path.display().to_string()));
-        }
-        tokio::fs::remove_file(path).await.map_err(failed)?;
-    }
-    listen_private(path).map_err(failed)
-}
-
-/// Others never get in: Linux makes the file with the socket's own mode, and nobody can connect before `listen`.
-fn listen_private(path: &Path) -> io::Result<UnixListener> {
-    let socket = UnixSocket::new_stream()?;
-    make_private(&socket)?;
-    socket.bind(path)?;
-    std::fs::set_permissions(path, only_owner())?;
-    socket.listen(SOCKET_BACKLOG)
-}
-
-/// Where the system does not know modes of sockets, the file gets its mode after it was made.
-fn make_private(socket: &UnixSocket) -> io::Result<()> {
-    let file = std::fs::File::from(socket.as_fd().try_clone_to_owned()?);
-    file.set_permissions(only_owner()).or_else(|error| if cfg!(target_os = "linux") { Err(error) } else { Ok(()) })
-}
-
-fn only_owner() -> std::fs::Permissions {
-    std::fs::Permissions::from_mode(SOCKET_MODE)
-}
-
-/// Serves the metrics address until `closing`.
-pub async fn serve_metrics(listener: TcpListener, routes: Router, tasks: TaskTracker, closing: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Some(place) = place(&places, &closing).await {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(serve(stream, routes.clone(), place, closing.clone()))),
-                Err(error) => pause(&error).await,
-            },
-            () = closing.cancelled() => return,
-        }
-    }
-}
-
-/// Serves the Unix socket until `closing`, then removes it.
-pub async fn serve_socket(listener: UnixListener, routes: Router, tasks: TaskTracker, closing: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Some(place) = place(&places, &closing).await {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(serve(stream, routes.clone(), place, closing.clone()))),
-                Err(error) => pause(&error).await,
-            },
-            () = closing.cancelled() => break,
-        }
-    }
-    if let Some(path) = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned)) {
-        let _ = tokio::fs::remove_file(path).await;
-    }
-}
-
-type Place = tokio::sync::OwnedSemaphorePermit;
-
-async fn place(places: &Arc<Semaphore>, closing: &CancellationToken) -> Option<Place> {
-    tokio::select! {
-        place = places.clone().acquire_owned() => place.ok(),
-        () = closing.cancelled() => None,
-    }
-}
-
-async fn pause(error: &io::Error) {
-    tracing::warn!(%error, "cannot accept an admin connection");
-    tokio::time::sleep(Duration::from_millis(100)).await;
-}
-
-async fn serve<S>(stream: S, routes: Router, place: Place, closing: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let _place = place;
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_SECONDS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    tokio::select! {
-        _ = timeout(CONNECTION_SECONDS_MAX, connection) => {}
-        () = closing.cancelled() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,31 +144,5 @@ mod tests {
         for text in ["", ".", "x.1", "1", "00000000000000000000000000000000.", "00000000000000000000000000000000.-1"] {
             assert_eq!(read_mark(text), None, "{text}");
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn the_socket_is_private_from_its_first_moment() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("admin.sock");
-        let socket = UnixSocket::new_stream().unwrap();
-        make_private(&socket).unwrap();
-        socket.bind(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
-    }
-
-    #[tokio::test]
-    async fn a_stale_socket_is_replaced_and_a_living_one_kept() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("admin.sock");
-        let first = bind_socket(&path).await.unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(matches!(bind_socket(&path).await, Err(AdminError::Taken(_))));
-        drop(first);
-        bind_socket(&path).await.unwrap();
-        let file = directory.path().join("mail.txt");
-        std::fs::write(&file, "dear").unwrap();
-        assert!(matches!(bind_socket(&file).await, Err(AdminError::Socket { .. })), "never removes a file");
-        assert!(file.exists());
     }
 }

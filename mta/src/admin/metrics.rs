@@ -39,6 +39,14 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     /// Writes of a commit.
     pub batch_writes: Histogram,
+    /// The directory's revision that is served.
+    pub directory_revision: IntGauge,
+    /// Entries of the directory that are served.
+    pub directory_entries: IntGauge,
+    /// Entries of the directory that cannot be read.
+    pub directory_unreadable: IntGauge,
+    /// Requests to the admin API, by `result` (ok, fenced, moved, owned, invalid, unavailable; handshake: no client of ours).
+    pub admin_requests: IntCounterVec,
 }
 
 /// Bounded `reason` labels of [`Metrics::refused`].
@@ -87,10 +95,7 @@ impl Metrics {
                 "Seconds from acceptance to delivery",
                 prometheus::exponential_buckets(0.01, 4.0, 12)?,
             )?,
-            queue_depth: add(
-                &registry,
-                IntGauge::with_opts(Opts::new("paquebot_queue_recipients", "Recipients in the queue"))?,
-            )?,
+            queue_depth: gauge(&registry, "queue_recipients", "Recipients in the queue")?,
             queue_oldest_seconds: add(
                 &registry,
                 Gauge::with_opts(Opts::new("paquebot_queue_oldest_seconds", "Age of the oldest message in the queue"))?,
@@ -114,6 +119,14 @@ impl Metrics {
                 "Writes of a commit",
                 prometheus::exponential_buckets(1.0, 2.0, 10)?,
             )?,
+            directory_revision: gauge(&registry, "directory_revision", "The directory's revision that is served")?,
+            directory_entries: gauge(&registry, "directory_entries", "Entries of the directory that are served")?,
+            directory_unreadable: gauge(
+                &registry,
+                "directory_unreadable_entries",
+                "Entries of the directory that cannot be read",
+            )?,
+            admin_requests: counters(&registry, "admin_requests_total", "Requests to the admin API", &["result"])?,
             registry,
         })
     }
@@ -136,6 +149,10 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Res
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     add(registry, IntCounterVec::new(Opts::new(format!("paquebot_{name}"), help), labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    add(registry, IntGauge::with_opts(Opts::new(format!("paquebot_{name}"), help))?)
 }
 
 fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram, prometheus::Error> {

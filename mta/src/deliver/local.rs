@@ -23,6 +23,10 @@ pub const JUNK: &str = "Junk";
 pub fn place(snapshot: &Snapshot, recipient: &Recipient) -> Place {
     let broken = |words: &str| Place::Nowhere(Failure::ours(EnhancedCode(4, 3, 5), words));
     match snapshot.resolve(&recipient.address) {
+        // It was ours when the message was accepted, and may be still.
+        Resolved::Remote | Resolved::Unknown if recipient.account.is_some() && !snapshot.is_whole() => {
+            broken("a part of the directory cannot be read now; it is for the operator to write it again")
+        }
         Resolved::Remote => Place::Remote(recipient.address.clone()),
         // RFC 3463 §3.2, X.1.1: it existed when the message was accepted.
         Resolved::Unknown => Place::Nowhere(Failure::ours(
@@ -89,7 +93,7 @@ mod tests {
             alias("all@example.com", &["alice@example.com", "bob@example.com"]),
             alias("loop@example.com", &["loop@example.com"]),
         ];
-        let entries = values.into_iter().map(|value| Entry { owner: Uuid::nil(), value }).collect();
+        let entries = values.into_iter().map(|value| Entry::new(Uuid::nil(), value)).collect();
         Snapshot::new(1, entries)
     }
 

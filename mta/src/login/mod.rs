@@ -98,7 +98,7 @@ impl Logins {
         // A new exchange forgets the last: only the last grant counts.
         session.authenticated = None;
         let answer = match ask {
-            _ if self.directory.current().revision == 0 => LoginAnswer::Unavailable,
+            _ if !self.directory.current().complete => LoginAnswer::Unavailable,
             LoginAsk::Password { name, password } => self.password(now, &name, password, client, session).await,
             LoginAsk::Keys { name } => self.give_keys(now, &name, client, session),
             LoginAsk::Proved { name, right } => self.proved(now, &name, right, client, session),

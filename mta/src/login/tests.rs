@@ -15,7 +15,7 @@ fn mailbox(address: &str, password: Option<&str>) -> Entry {
         quota_bytes: None,
         login: password.map(|password| LoginKeys::derive(password, b"0123456789abcdef", 4096, b"")),
     });
-    Entry { owner: Uuid::nil(), value }
+    Entry::new(Uuid::nil(), value)
 }
 
 fn logins(failed_logins: u32) -> Logins {

@@ -2,7 +2,13 @@
 //!
 //! Counts and refuses; never reads a protocol. A panic in a session ends that session only.
 
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use paquebot_mta_api::config::{Listener, Protocol};
@@ -19,6 +25,9 @@ use crate::admin::metrics::{SharedMetrics, refusal};
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// The longest pause after accepts that failed.
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// EAFNOSUPPORT, for which the standard library has no kind.
+const NO_ADDRESS_FAMILY: i32 = 97;
 
 /// A listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +69,23 @@ pub struct Bound {
     socket: TcpListener,
 }
 
+/// Listens; `[::]` is for IPv4 too. Where the kernel has no IPv6, `[::]` becomes `0.0.0.0`.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let error = match TcpListener::bind(address).await {
+        Ok(socket) => return Ok(socket),
+        Err(error) => error,
+    };
+    let Some(instead) = without_ipv6(address, &error) else { return Err(error) };
+    tracing::warn!(%address, %instead, %error, "this system has no IPv6: listening for IPv4 only");
+    TcpListener::bind(instead).await
+}
+
+/// The address for IPv4 alone, where the error says that there is no IPv6.
+fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    let none = error.raw_os_error() == Some(NO_ADDRESS_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    (none && address.ip() == Ipv6Addr::UNSPECIFIED).then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
+}
+
 /// Binds one listener.
 pub async fn bind(listener: &Listener) -> Result<Bound, BindError> {
     let failed = |error: io::Error| BindError {
@@ -68,7 +94,7 @@ pub async fn bind(listener: &Listener) -> Result<Bound, BindError> {
         advice: advice(error.kind()),
         error,
     };
-    let socket = TcpListener::bind(listener.address).await.map_err(failed)?;
+    let socket = listen(listener.address).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     Ok(Bound { listener: listener.clone(), address, socket })
 }
@@ -224,6 +250,27 @@ mod tests {
             ending: CancellationToken::new(),
             serve,
         }
+    }
+
+    #[test]
+    fn without_ipv6_only_any_address_becomes_another() {
+        let none = || io::Error::from_raw_os_error(NO_ADDRESS_FAMILY);
+        let any: SocketAddr = "[::]:25".parse().unwrap();
+        assert_eq!(without_ipv6(any, &none()), Some("0.0.0.0:25".parse().unwrap()));
+        assert_eq!(without_ipv6(any, &io::ErrorKind::AddrNotAvailable.into()), Some("0.0.0.0:25".parse().unwrap()));
+        assert_eq!(without_ipv6(any, &io::ErrorKind::AddrInUse.into()), None);
+        for other in ["[::1]:25", "0.0.0.0:25", "127.0.0.1:25"] {
+            assert_eq!(without_ipv6(other.parse().unwrap(), &none()), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_address_is_for_ipv4_too() {
+        let socket = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let connected = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (_, peer) = socket.accept().await.unwrap();
+        assert_eq!(peer.ip().to_canonical(), connected.local_addr().unwrap().ip());
     }
 
     #[tokio::test]

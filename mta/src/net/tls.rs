@@ -8,8 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use ::aws_lc_rs::digest::{SHA256, digest};
-use paquebot_mta_api::config;
+use paquebot_mta_api::{config, directory::Digest};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -51,27 +50,55 @@ pub enum TlsError {
         /// Why.
         error: rustls::Error,
     },
+    /// Another server's certificate.
+    #[error("{path} does not name {wanted}: put the certificate of this MailServer there", path = path.display())]
+    Name {
+        /// The chain.
+        path: PathBuf,
+        /// What it must name.
+        wanted: String,
+    },
+    /// Fewer files than make up a configuration.
+    #[error("a file is missing: name the certificate and its key")]
+    Missing,
 }
 
-/// The certificate that is served now.
+/// PEM files that make up one TLS configuration.
+pub trait Files: Clone + Send + Sync + 'static {
+    /// All of them.
+    fn paths(&self) -> Vec<&Path>;
+    /// What they are together; their contents come in the order of [`Files::paths`].
+    fn server_config(&self, contents: &[Vec<u8>]) -> Result<ServerConfig, TlsError>;
+}
+
+/// What is served now of files that may change.
 #[derive(Debug)]
-pub struct Certificates {
-    files: config::Tls,
-    /// Digest of what was read last, good or bad: a bad certificate is reported once.
-    seen: Mutex<Option<[u8; 32]>>,
+pub struct Reloaded<F> {
+    files: F,
+    /// Digest of what was read last, good or bad: bad files are reported once.
+    seen: Mutex<Digest>,
     current: RwLock<Arc<ServerConfig>>,
 }
 
-impl Certificates {
+/// The certificate of mail's listeners.
+pub type Certificates = Reloaded<config::Tls>;
+
+/// Files that can be read again.
+pub trait Refresh: Send + Sync {
+    /// Reads the files again; `true` if they are others and are served from now on.
+    fn refresh(&self) -> Result<bool, TlsError>;
+}
+
+impl<F: Files> Reloaded<F> {
     /// Reads the files.
-    pub fn load(files: &config::Tls) -> Result<Self, TlsError> {
-        let (seen, certificate, key) = read(files)?;
-        let current = RwLock::new(Arc::new(server_config(files, &certificate, &key)?));
-        Ok(Self { files: files.clone(), seen: Mutex::new(Some(seen)), current })
+    pub fn load(files: &F) -> Result<Self, TlsError> {
+        let (seen, contents) = read(files)?;
+        let current = RwLock::new(Arc::new(files.server_config(&contents)?));
+        Ok(Self { files: files.clone(), seen: Mutex::new(seen), current })
     }
 
     /// Which files.
-    pub fn files(&self) -> &config::Tls {
+    pub fn files(&self) -> &F {
         &self.files
     }
 
@@ -79,32 +106,26 @@ impl Certificates {
     pub fn current(&self) -> Arc<ServerConfig> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Reads the files again; `true` if another certificate is served from now on.
-    pub fn refresh(&self) -> Result<bool, TlsError> {
-        let (digest, certificate, key) = read(&self.files)?;
+impl<F: Files> Refresh for Reloaded<F> {
+    fn refresh(&self) -> Result<bool, TlsError> {
+        let (digest, contents) = read(&self.files)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == Some(digest) {
+        if *seen == digest {
             return Ok(false);
         }
-        *seen = Some(digest);
-        let config = server_config(&self.files, &certificate, &key)?;
+        *seen = digest;
+        let config = self.files.server_config(&contents)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(true)
     }
 }
 
-/// Digest of both, the certificate, the key.
-type Files = ([u8; 32], Vec<u8>, Vec<u8>);
-
-fn read(files: &config::Tls) -> Result<Files, TlsError> {
-    let certificate = read_bounded(&files.certificate)?;
-    let key = read_bounded(&files.key)?;
-    let mut both = digest(&SHA256, &certificate).as_ref().to_vec();
-    both.extend_from_slice(digest(&SHA256, &key).as_ref());
-    let mut seen = [0; 32];
-    seen.copy_from_slice(digest(&SHA256, &both).as_ref());
-    Ok((seen, certificate, key))
+fn read(files: &impl Files) -> Result<(Digest, Vec<Vec<u8>>), TlsError> {
+    let contents: Vec<_> = files.paths().into_iter().map(read_bounded).collect::<Result<_, _>>()?;
+    let each: Vec<u8> = contents.iter().flat_map(|content| Digest::of(content).0).collect();
+    Ok((Digest::of(&each), contents))
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -116,26 +137,41 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(octets)
 }
 
-fn server_config(files: &config::Tls, certificate: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
-    let wrong = |path: &Path, wanted, reason: String| TlsError::Pem { path: path.to_owned(), wanted, reason };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(&files.certificate, "certificate", error.to_string()))?;
+/// The certificates of a PEM file: one at least.
+pub fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |reason| TlsError::Pem { path: path.to_owned(), wanted: "certificate", reason };
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
     if chain.is_empty() {
-        return Err(wrong(&files.certificate, "certificate", "no CERTIFICATE section".into()));
+        return Err(wrong("no CERTIFICATE section".into()));
     }
-    let key =
-        PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong(&files.key, "private key", error.to_string()))?;
-    let unfit = |error| TlsError::Unfit { certificate: files.certificate.clone(), key: files.key.clone(), error };
-    // The provider is named: nothing depends on which crate set the process default first.
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(unfit)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(unfit)?;
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(unfit)?;
-    Ok(config)
+    Ok(chain)
+}
+
+/// The private key of a PEM file.
+pub fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let wrong = |reason| TlsError::Pem { path: path.to_owned(), wanted: "private key", reason };
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| wrong(error.to_string()))
+}
+
+impl Files for config::Tls {
+    fn paths(&self) -> Vec<&Path> {
+        vec![&self.certificate, &self.key]
+    }
+
+    fn server_config(&self, contents: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
+        let [certificate, key] = contents else { return Err(TlsError::Missing) };
+        let unfit = |error| TlsError::Unfit { certificate: self.certificate.clone(), key: self.key.clone(), error };
+        // The provider is named: nothing depends on which crate set the process default first.
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unfit)?
+            .with_no_client_auth()
+            .with_single_cert(chain(&self.certificate, certificate)?, private_key(&self.key, key)?)
+            .map_err(unfit)?;
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(unfit)?;
+        Ok(config)
+    }
 }
 
 #[cfg(test)]

@@ -36,14 +36,16 @@ async fn place() -> Place {
     let store = Store::new(memory, blobs.clone());
     let me = Incarnation(Uuid::now_v7());
     store.beat(me, std::time::Duration::from_secs(3600)).await.unwrap();
-    let mailbox = |address: &str, account: AccountId, password: &str| Entry {
-        owner: Uuid::nil(),
-        value: Value::Mailbox(MailboxEntry {
-            address: address.parse().unwrap(),
-            account: account.0,
-            quota_bytes: None,
-            login: Some(LoginKeys::derive(password, b"0123456789abcdef", 4096, b"")),
-        }),
+    let mailbox = |address: &str, account: AccountId, password: &str| {
+        Entry::new(
+            Uuid::nil(),
+            Value::Mailbox(MailboxEntry {
+                address: address.parse().unwrap(),
+                account: account.0,
+                quota_bytes: None,
+                login: Some(LoginKeys::derive(password, b"0123456789abcdef", 4096, b"")),
+            }),
+        )
     };
     let directory = Directory::default();
     directory.replace(Snapshot::new(

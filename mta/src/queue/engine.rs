@@ -207,7 +207,7 @@ impl Shared {
 
     /// Whether it is known who is hosted: before that nothing is sent anywhere.
     pub fn is_ready(&self) -> bool {
-        self.writer.directory.current().revision > 0
+        self.writer.directory.current().complete
     }
 
     pub fn submit(self: &Arc<Self>, accept: Accept) {

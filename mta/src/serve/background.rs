@@ -8,9 +8,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::CurrentTls;
 use crate::{
     directory::{Directory, Snapshot},
+    net::tls::Refresh,
     store::{Clock, Store, StoreError},
 };
 
@@ -44,9 +44,17 @@ impl DirectoryLoader {
     pub async fn load(&self) -> Result<u64, StoreError> {
         let _turn = self.turn.lock().await;
         let set = self.store.directory().await?;
-        if set.revision != self.directory.current().revision {
-            tracing::info!(revision = set.revision, entries = set.entries.len(), "directory");
-            self.directory.replace(Snapshot::new(set.revision, set.entries));
+        let served = self.directory.current();
+        if set.revision != served.revision || set.unreadable.len() != served.unreadable {
+            let (revision, complete, entries) = (set.revision, set.complete, set.entries.len());
+            tracing::info!(revision, complete, entries, "directory");
+            if let Some(first) = set.unreadable.first() {
+                let unreadable = set.unreadable.len();
+                tracing::error!(unreadable, first, "entries of the directory cannot be read and are not served");
+            }
+            // Tens of thousands of entries are hashed: not on the runtime's threads.
+            let made = tokio::task::spawn_blocking(move || Snapshot::from(set)).await;
+            self.directory.replace(made.map_err(|error| StoreError::Unavailable(error.to_string()))?);
         }
         Ok(self.directory.current().revision)
     }
@@ -75,8 +83,12 @@ pub async fn follow_directory(loader: DirectoryLoader, closing: CancellationToke
     }
 }
 
-/// Reads the certificate again when its files change.
-pub async fn follow_certificate(tls: Arc<CurrentTls>, closing: CancellationToken) {
+/// Reads files of certificates again when they change; `what` they are for.
+pub async fn follow_certificate(
+    what: &'static str,
+    files: impl Fn() -> Option<Arc<dyn Refresh>>,
+    closing: CancellationToken,
+) {
     let mut ticks = interval(CERTIFICATE_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -84,10 +96,10 @@ pub async fn follow_certificate(tls: Arc<CurrentTls>, closing: CancellationToken
             _ = ticks.tick() => {}
             () = closing.cancelled() => return,
         }
-        let Some(certificates) = tls.certificates() else { continue };
-        match tokio::task::spawn_blocking(move || certificates.refresh()).await {
-            Ok(Ok(true)) => tracing::info!("a new certificate is served"),
-            Ok(Err(error)) => tracing::error!(%error, "the new certificate is refused, the running one kept"),
+        let Some(files) = files() else { continue };
+        match tokio::task::spawn_blocking(move || files.refresh()).await {
+            Ok(Ok(true)) => tracing::info!(what, "a new certificate is served"),
+            Ok(Err(error)) => tracing::error!(what, %error, "the new certificate is refused, the running one kept"),
             Ok(Ok(false)) | Err(_) => {}
         }
     }

@@ -27,6 +27,9 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
             return wrong(&field, format!("{} stands there twice: give each listener its own", listener.address));
         }
     }
+    if config.admin.as_ref().is_some_and(|admin| admin.server.is_nil()) {
+        return wrong("admin.server", "write the MailServer's UID: its certificate names it".into());
+    }
     let limits = &config.limits;
     let at_least: [(&str, u64, u64); 5] = [
         ("messageBytes", limits.message_bytes, 64 * 1024),
@@ -51,6 +54,7 @@ pub fn needs_restart(running: &Config, wanted: &Config) -> Option<&'static str> 
         ("resolvers", running.resolvers != wanted.resolvers),
         ("delivery", running.delivery != wanted.delivery),
         ("metrics", running.metrics != wanted.metrics),
+        ("admin", running.admin != wanted.admin),
         ("adminSocket", running.admin_socket != wanted.admin_socket),
         ("limits.failedLogins", running.limits.failed_logins != wanted.limits.failed_logins),
         ("limits.firstAttempts", running.limits.first_attempts != wanted.limits.first_attempts),
@@ -75,6 +79,11 @@ mod tests {
             (
                 "listeners: [{protocol: smtp, address: '127.0.0.1:25'}, {protocol: pop3, address: '127.0.0.1:25'}]",
                 "listeners[1].address",
+            ),
+            (
+                "listeners: []\nadmin: {address: '127.0.0.1:0', certificate: /c, key: /k, clientAuthority: /a, \
+                server: 00000000-0000-0000-0000-000000000000}",
+                "admin.server",
             ),
             ("listeners: []\nlimits: {recipients: 5}", "limits.recipients"),
             ("listeners: []\nlimits: {messageBytes: 1}", "limits.messageBytes"),

@@ -26,7 +26,7 @@ pub mod run;
 mod start;
 
 use crate::{
-    admin::{health::Health, http::AdminError},
+    admin::{health::Health, listen::AdminError},
     identity::Identity,
     net::{
         listener::BindError,
@@ -60,6 +60,9 @@ pub enum ServeError {
     /// The certificate.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
+    /// The admin API's certificate or authorities.
+    #[error("admin: {0}")]
+    AdminTls(TlsError),
     /// The admin listeners.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -122,6 +125,7 @@ pub struct Server {
     engine: start::Engine,
     stop: Stop,
     metrics_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     identity: Identity,
 }
 
@@ -149,6 +153,11 @@ impl Server {
     /// Where the metrics are.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
+    }
+
+    /// Where the admin API is.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Whether it should get mail; why not, in words.

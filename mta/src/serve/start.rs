@@ -14,9 +14,12 @@ use super::{
 };
 use crate::{
     admin::{
+        directory::DirectoryApi,
         health::Health,
         http,
+        listen::{self, Serving},
         metrics::{Metrics, SharedMetrics},
+        tls::AdminTls,
     },
     deliver,
     directory::Directory,
@@ -25,7 +28,7 @@ use crate::{
     login::Logins,
     net::{
         listener::{Bound, bind},
-        tls::Certificates,
+        tls::{Certificates, Refresh},
     },
     queue::{
         self,
@@ -58,6 +61,7 @@ struct Bindings {
     listeners: Vec<Bound>,
     metrics: Option<TcpListener>,
     socket: Option<UnixListener>,
+    admin: Option<(TcpListener, Arc<AdminTls>)>,
 }
 
 pub(super) async fn start(config: Config) -> Result<Server, ServeError> {
@@ -79,32 +83,37 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
     let tls = Arc::new(tls);
     let bindings = bind_all(&config).await?;
     let metrics_address = bindings.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    let admin_address = bindings.admin.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
     let metrics: SharedMetrics = Arc::new(Metrics::new()?);
     let directory = Arc::new(Directory::default());
     let loader = DirectoryLoader::new(store.clone(), directory.clone());
     loader.load().await?;
     let health = Health::new(store.clone(), directory.clone(), metrics.clone());
+    let api = DirectoryApi::new(store.clone(), directory.clone(), loader.clone(), metrics.clone());
     let stop = Stop::default();
     store.observe(metrics.clone());
     let identity = Identity::new(&config);
-    let (context, engine) = context(&config, store, directory, metrics, &identity)?;
+    let (context, engine) = context(&config, store, directory, metrics.clone(), &identity)?;
     let served = Served { smtp: context.clone(), tls: tls.clone() };
     let listening = Listening::start(config, bindings.listeners, served, &stop);
     health.set_listening(true);
     let closing = &stop.background;
     let (following, until) = (loader.clone(), closing.clone());
     stop.tasks.spawn(restarted("directory", move || follow_directory(following.clone(), until.clone())));
-    let (current, until) = (tls.clone(), closing.clone());
-    stop.tasks.spawn(restarted("certificate", move || follow_certificate(current.clone(), until.clone())));
+    let current = tls.clone();
+    follow_files(&stop, "tls", move || current.certificates().map(|files| files as Arc<dyn Refresh>));
     let (swept, until) = (context.store.clone(), closing.clone());
     stop.tasks.spawn(restarted("sweep", move || sweep(swept.clone(), Clock::system(), until.clone())));
+    let serving = Serving { tasks: stop.tasks.clone(), closing: closing.clone() };
     if let Some(listener) = bindings.metrics {
-        let routes = http::metrics_routes(health.clone());
-        stop.tasks.spawn(http::serve_metrics(listener, routes, stop.tasks.clone(), closing.clone()));
+        stop.tasks.spawn(serving.clone().address(listener, http::metrics_routes(health.clone())));
     }
     if let Some(listener) = bindings.socket {
-        let routes = http::people_routes(context.store.clone());
-        stop.tasks.spawn(http::serve_socket(listener, routes, stop.tasks.clone(), closing.clone()));
+        stop.tasks.spawn(serving.clone().socket(listener, http::people_routes(context.store.clone())));
+    }
+    if let Some((listener, tls)) = bindings.admin {
+        stop.tasks.spawn(serving.mutual_tls(listener, api.routes(), tls.clone(), metrics));
+        follow_files(&stop, "admin", move || Some(tls.clone() as Arc<dyn Refresh>));
     }
     Ok(Server {
         context,
@@ -115,8 +124,18 @@ pub(super) async fn start_on(config: Config, store: Store) -> Result<Server, Ser
         engine,
         stop,
         metrics_address,
+        admin_address,
         identity,
     })
+}
+
+fn follow_files(
+    stop: &Stop,
+    what: &'static str,
+    files: impl Fn() -> Option<Arc<dyn Refresh>> + Clone + Send + 'static,
+) {
+    let until = stop.background.clone();
+    stop.tasks.spawn(restarted("certificate", move || follow_certificate(what, files.clone(), until.clone())));
 }
 
 async fn bind_all(config: &Config) -> Result<Bindings, ServeError> {
@@ -125,14 +144,21 @@ async fn bind_all(config: &Config) -> Result<Bindings, ServeError> {
         listeners.push(bind(listener).await?);
     }
     let metrics = match config.metrics {
-        Some(address) => Some(http::bind_metrics(address).await?),
+        Some(address) => Some(listen::bind_address(address, "metrics").await?),
         None => None,
     };
     let socket = match &config.admin_socket {
-        Some(path) => Some(http::bind_socket(path).await?),
+        Some(path) => Some(listen::bind_socket(path).await?),
         None => None,
     };
-    Ok(Bindings { listeners, metrics, socket })
+    let admin = match &config.admin {
+        Some(admin) => {
+            let tls = AdminTls::load(admin).map_err(ServeError::AdminTls)?;
+            Some((listen::bind_address(admin.address, "the admin API").await?, Arc::new(tls)))
+        }
+        None => None,
+    };
+    Ok(Bindings { listeners, metrics, socket, admin })
 }
 
 fn context(

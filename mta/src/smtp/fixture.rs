@@ -44,7 +44,7 @@ pub fn directory() -> Snapshot {
         alias("loop@example.com", &["pool@example.com"]),
         alias("pool@example.com", &["loop@example.com"]),
     ];
-    Snapshot::new(1, values.into_iter().map(|value| Entry { owner: Uuid::nil(), value }).collect())
+    Snapshot::new(1, values.into_iter().map(|value| Entry::new(Uuid::nil(), value)).collect())
 }
 
 /// Logs in for real: nothing else makes an [`Authenticated`].

@@ -39,9 +39,9 @@ pub fn judge(
     recipient: &str,
     principal: Option<&Authenticated>,
 ) -> Result<Taken, Refused> {
-    // Before the first complete directory "unknown" would be a lie that loses mail.
-    if directory.revision == 0 {
-        return Err(Refused::new(refusal::STORE, 451, EnhancedCode(4, 3, 0), "Starting up, try again later"));
+    // Before the first complete directory "unknown" would be a lie that loses mail (RFC 5321 §4.2.1: 5yz is final).
+    if !directory.complete {
+        return Err(not_yet("Starting up, try again later"));
     }
     let address = read(directory, hostname, recipient)?;
     let taken = |targets| Ok(Taken { original: recipient.to_owned(), targets });
@@ -50,6 +50,7 @@ pub fn judge(
         Resolved::Remote => match principal {
             Some(Authenticated { .. }) => taken(vec![Target { address, mailbox: None }]),
             // RFC 3463 §3.8: X.7.1, delivery not authorized.
+            None if !directory.is_whole() => Err(not_yet(UNREADABLE)),
             None => Err(Refused::new(
                 refusal::RELAY,
                 550,
@@ -57,6 +58,7 @@ pub fn judge(
                 "Relaying denied: this domain is not hosted here; users log in on the submission port",
             )),
         },
+        Resolved::Unknown if !directory.is_whole() => Err(not_yet(UNREADABLE)),
         Resolved::Unknown => Err(Refused::new(
             refusal::UNKNOWN_RECIPIENT,
             550,
@@ -70,6 +72,12 @@ pub fn judge(
             "This alias leads to nobody or to too many: its owner must mend it",
         )),
     }
+}
+
+const UNREADABLE: &str = "A part of the directory cannot be read now, try again later";
+
+fn not_yet(why: &str) -> Refused {
+    Refused::new(refusal::STORE, 451, EnhancedCode(4, 3, 0), why)
 }
 
 fn read(directory: &Snapshot, hostname: &Domain, recipient: &str) -> Result<Address, Refused> {
@@ -168,6 +176,21 @@ mod tests {
             for recipient in ["bob@example.com", "postmaster", "nonsense", "x@elsewhere.example"] {
                 assert_eq!(said(judge(&empty, &hostname, recipient, principal)), "451 4.3.0", "{recipient}");
             }
+        }
+    }
+
+    #[test]
+    fn where_an_entry_cannot_be_read_nothing_is_refused_for_good() {
+        let mut directory = directory();
+        directory.names_unreadable = 1;
+        let hostname = "mail.example.com".parse().unwrap();
+        for (recipient, reply) in [
+            ("bob@example.com", "bob@example.com"),
+            ("nobody@example.com", "451 4.3.0"),
+            ("x@elsewhere.example", "451 4.3.0"),
+            ("nonsense", "550 5.1.3"),
+        ] {
+            assert_eq!(said(judge(&directory, &hostname, recipient, None)), reply, "{recipient}");
         }
     }
 

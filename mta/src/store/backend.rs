@@ -35,7 +35,7 @@ pub enum Write {
     },
     /// The incarnation ends: its rows and shards are free at once. Gives [`Written::Done`].
     Release(Incarnation),
-    /// Change the directory. Gives [`Written::Revision`].
+    /// Change the directory. Gives [`Written::Revision`] or [`Written::Refused`].
     Directory(DirectoryChange),
     /// Take or renew the POP3 lease of an account, held by `session` until `ttl` from now. Gives [`Written::Done`] or [`StoreError::Conflict`].
     Lock {
@@ -88,6 +88,8 @@ pub enum Written {
     Claimed(Vec<Held>),
     /// The directory's revision after the change.
     Revision(u64),
+    /// The directory's change was refused and did not happen.
+    Refused(DirectoryRefusal),
     /// How many.
     Count(u64),
 }
@@ -109,6 +111,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The directory.
     fn directory(&self) -> BoxFuture<'_, Result<DirectorySet, StoreError>>;
+
+    /// What the directory has, without what it says.
+    fn directory_listing(&self, of: ListingOf) -> BoxFuture<'_, Result<DirectoryListing, StoreError>>;
 
     /// The directory's revision.
     fn directory_revision(&self) -> BoxFuture<'_, Result<u64, StoreError>>;

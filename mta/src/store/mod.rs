@@ -105,10 +105,11 @@ impl Store {
     }
 
     /// Changes the directory; gives its new revision.
-    pub async fn change_directory(&self, change: DirectoryChange) -> Result<u64, StoreError> {
+    pub async fn change_directory(&self, change: DirectoryChange) -> Result<u64, DirectoryError> {
         match self.writer.write(Write::Directory(change)).await? {
             Written::Revision(revision) => Ok(revision),
-            _ => self.backend.directory_revision().await,
+            Written::Refused(refusal) => Err(refusal.into()),
+            _ => Ok(self.backend.directory_revision().await?),
         }
     }
 
@@ -165,6 +166,11 @@ impl Store {
     /// The directory.
     pub async fn directory(&self) -> Result<DirectorySet, StoreError> {
         self.backend.directory().await
+    }
+
+    /// What the directory has, without what it says: read from the store each time, so that edits by hand are seen.
+    pub async fn directory_listing(&self, of: ListingOf) -> Result<DirectoryListing, StoreError> {
+        self.backend.directory_listing(of).await
     }
 
     /// The directory's revision: cheap to ask.

@@ -1,12 +1,20 @@
-//! Decisions that every backend makes alike: shards, retention, mailbox names, a copy's own fields.
+//! Decisions that every backend makes alike: shards, retention, mailbox names, a copy's own fields, whose a name in the
+//! directory is.
 //! Plain values in, plain values out; no clock, no disk.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use paquebot_mta_api::address::{Address, Domain};
+use paquebot_mta_api::{
+    address::{Address, Domain},
+    directory::Value,
+};
+use uuid::Uuid;
 
-use super::types::{Incarnation, StoreError};
+use super::types::{DirectoryChange, DirectoryRefusal, Incarnation, StoreError};
 
 /// Parts of the queue, by destination: so many processes at most share it.
 pub const SHARDS: u32 = 64;
@@ -71,6 +79,47 @@ pub fn uid_validity(now_us: i64, before: Option<u32>) -> u32 {
     before.map_or(seconds, |before| seconds.max(before.saturating_add(1)))
 }
 
+/// Whether the directory takes a change, which the store has at this epoch and revision; `owner_of` says whose a key is
+/// there. An address is one name: an alias and a mailbox of two owners cannot share it.
+pub fn judge_change(
+    change: &DirectoryChange,
+    (epoch, revision): (u64, u64),
+    mut owner_of: impl FnMut(&str) -> Result<Option<Uuid>, StoreError>,
+) -> Result<Result<(), DirectoryRefusal>, StoreError> {
+    if change.epoch < epoch {
+        return Ok(Err(DirectoryRefusal::Fenced { seen: epoch }));
+    }
+    if change.base.is_some_and(|base| base != revision) {
+        return Ok(Err(DirectoryRefusal::Moved { revision }));
+    }
+    let deleted: HashSet<&str> = change.delete.iter().map(String::as_str).collect();
+    let mut put = HashMap::new();
+    for entry in &change.put {
+        for name in names(&entry.value) {
+            let owner = match put.get(&name) {
+                Some(owner) => Some(*owner),
+                None if deleted.contains(name.as_str()) => None,
+                None => owner_of(&name)?,
+            };
+            if let Some(owner) = owner.filter(|owner| *owner != entry.owner) {
+                return Ok(Err(DirectoryRefusal::Owned { key: name, owner }));
+            }
+        }
+        put.insert(entry.value.key(), entry.owner);
+    }
+    Ok(Ok(()))
+}
+
+/// The keys that an entry must not share with another owner: its own first.
+fn names(value: &Value) -> Vec<String> {
+    let other = match value {
+        Value::Mailbox(mailbox) => Some(format!("alias/{}", mailbox.address.folded())),
+        Value::Alias(alias) => Some(format!("mailbox/{}", alias.address.folded())),
+        Value::Domain(_) | Value::DkimKey(_) => None,
+    };
+    [Some(value.key()), other].into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -95,6 +144,32 @@ mod tests {
         for (domain, expected) in [("example.com", 38), ("example.org", 49), ("a.test", 14)] {
             assert_eq!(shard(&domain.parse().unwrap()), expected, "{domain}");
         }
+    }
+
+    #[test]
+    fn whose_a_name_is() {
+        use paquebot_mta_api::directory::{AliasEntry, Entry, MailboxEntry};
+        let address: Address = "x@a.example".parse().unwrap();
+        let mailbox = |owner| {
+            let entry = MailboxEntry { address: address.clone(), account: Uuid::nil(), quota_bytes: None, login: None };
+            Entry::new(Uuid::from_u128(owner), Value::Mailbox(entry))
+        };
+        let alias = |owner| {
+            let entry = AliasEntry { address: address.clone(), to: vec![] };
+            Entry::new(Uuid::from_u128(owner), Value::Alias(entry))
+        };
+        let there = |key: &str| Ok((key == "alias/x@a.example").then_some(Uuid::from_u128(1)));
+        let taken = |put: Vec<Entry>, delete: &[&str]| {
+            let delete = delete.iter().map(|key| (*key).to_owned()).collect();
+            judge_change(&DirectoryChange { put, delete, ..DirectoryChange::default() }, (0, 0), there).unwrap().is_ok()
+        };
+        assert!(taken(vec![alias(1)], &[]));
+        assert!(!taken(vec![alias(2)], &[]));
+        assert!(!taken(vec![mailbox(2)], &[]), "the alias has the address");
+        assert!(taken(vec![mailbox(2)], &["alias/x@a.example"]));
+        assert!(taken(vec![alias(2)], &["alias/x@a.example"]));
+        assert!(!taken(vec![alias(1), mailbox(2)], &["alias/x@a.example"]), "two owners in one change");
+        assert!(!taken(vec![alias(1), alias(2)], &["alias/x@a.example"]));
     }
 
     #[test]

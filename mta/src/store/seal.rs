@@ -46,12 +46,19 @@ impl SealKey {
     /// The key in this file; made (0600, random) if the file is absent.
     pub fn load_or_make(path: &Path) -> Result<Self, StoreError> {
         let octets = match read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
-            other => other,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(|error| {
+                StoreError::Unavailable(format!(
+                    "the seal key {} is not there and cannot be made: {error}: mount the Secret that has its {KEY_OCTETS} \
+                    octets there, or name a file in a directory that this process may write",
+                    path.display()
+                ))
+            })?,
+            Err(error) => {
+                let why = format!("the seal key {} cannot be read: {error}", path.display());
+                return Err(StoreError::Unavailable(why));
+            }
+            Ok(octets) => octets,
         };
-        let octets = octets.map_err(|error| {
-            StoreError::Unavailable(format!("the seal key {} cannot be read: {error}", path.display()))
-        })?;
         let octets: &[u8; KEY_OCTETS] = octets.as_slice().try_into().map_err(|_| {
             StoreError::Corrupt(format!(
                 "{} must hold {KEY_OCTETS} octets and holds {}: put the right file back, the store's keys are sealed with it",
@@ -145,6 +152,19 @@ mod tests {
             assert!(key.open("example.com", "s1", &changed).is_err(), "octet {at}");
             assert!(key.open("example.com", "s1", &sealed[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn where_it_cannot_be_made_it_is_said_and_a_file_that_cannot_be_written_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        // A directory that is not there, as one of a file system that is only read.
+        let said = SealKey::load_or_make(&folder.path().join("mount/key")).unwrap_err().to_string();
+        assert!(said.contains("mount the Secret"), "{said}");
+        let path = folder.path().join("key");
+        fs::write(&path, [7; 32]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        SealKey::load_or_make(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing beside it");
     }
 
     #[test]

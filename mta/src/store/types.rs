@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use paquebot_mta_api::{address::Address, directory::Entry, journey::Event};
+use paquebot_mta_api::{
+    address::Address,
+    admin::{self, Listed},
+    directory::Entry,
+    journey::Event,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -208,24 +213,117 @@ pub struct MailContent {
     pub message: Arc<Message>,
 }
 
-/// A change of the directory.
-#[derive(Debug, Clone, PartialEq)]
+/// A change of the directory: all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DirectoryChange {
-    /// The writer's epoch; a lower one than the store has seen is refused as [`StoreError::Fenced`].
+    /// The writer's epoch; a lower one than the store has seen is refused.
     pub epoch: u64,
-    /// Entries to put, new or replaced.
-    pub put: Vec<Entry>,
-    /// Keys to delete ([`paquebot_mta_api::directory::Value::key`]).
+    /// The revision on which the change was decided; `None`: whatever it is (a writer that has the store to itself).
+    pub base: Option<u64>,
+    /// Keys to delete ([`paquebot_mta_api::directory::Value::key`]): before anything is put.
     pub delete: Vec<String>,
+    /// Entries to put, new or replaced; one of another owner is only replaced where its key is also deleted.
+    pub put: Vec<Entry>,
+    /// The set is complete with this change; it stays so.
+    pub complete: bool,
+}
+
+/// Why a change of the directory was refused: nothing of it happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryRefusal {
+    /// Another writer took over.
+    #[error("epoch {seen} was here already: another writer took over; stop writing")]
+    Fenced {
+        /// The highest epoch that the store has seen.
+        seen: u64,
+    },
+    /// The base is not what the store has.
+    #[error("the store has revision {revision} now: compare again")]
+    Moved {
+        /// What it has.
+        revision: u64,
+    },
+    /// A name is another owner's.
+    #[error("{key} belongs to {owner}: delete it in the same change, or leave it")]
+    Owned {
+        /// The key that is in the way.
+        key: String,
+        /// Whose it is.
+        owner: Uuid,
+    },
+}
+
+/// A change of the directory did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// The store does not take it.
+    #[error(transparent)]
+    Refused(#[from] DirectoryRefusal),
+    /// The store cannot.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// For writers that have the store to themselves: to them any refusal is a conflict.
+impl From<DirectoryError> for StoreError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Refused(DirectoryRefusal::Fenced { .. }) => Self::Fenced,
+            DirectoryError::Refused(refusal) => Self::Conflict(refusal.to_string()),
+            DirectoryError::Store(error) => error,
+        }
+    }
 }
 
 /// The directory as stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DirectorySet {
     /// Grows with each change; 0 before the first.
     pub revision: u64,
-    /// All entries, private keys opened.
+    /// Whether a complete set was ever there.
+    pub complete: bool,
+    /// All that can be read, private keys opened. One that is not what was written has the all-zero digest.
     pub entries: Vec<Entry>,
+    /// Keys of those that cannot be read.
+    pub unreadable: Vec<String>,
+}
+
+/// Which entries are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingOf {
+    /// All.
+    All,
+    /// Those of one bucket ([`admin::bucket`]).
+    Bucket(usize),
+    /// The hosted domains: who holds which name.
+    Domains,
+}
+
+impl ListingOf {
+    /// Domains' keys begin so.
+    pub const DOMAINS: &str = "domain/";
+
+    /// Whether this key is one of them.
+    pub fn has(self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Bucket(bucket) => admin::bucket(key) == bucket,
+            Self::Domains => key.starts_with(Self::DOMAINS),
+        }
+    }
+}
+
+/// The store's directory without what its entries say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirectoryListing {
+    /// The highest writer's epoch that the store has seen.
+    pub epoch: u64,
+    /// Its revision.
+    pub revision: u64,
+    /// Whether a complete set was ever there.
+    pub complete: bool,
+    /// By ascending key. One that is not what was written has the all-zero digest.
+    pub entries: Vec<Listed>,
 }
 
 /// Which journey.

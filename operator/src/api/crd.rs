@@ -2,20 +2,35 @@
 //! files are read in local mode.
 //!
 //! The derived definitions are mended here: optional fields are absent, never null; a `spec` whose
-//! fields have defaults may itself be left out; rules about `metadata.name` stand at the root.
+//! fields have defaults may itself be left out; `rules` adds the CEL rules.
 
 use std::sync::OnceLock;
 
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{MailDomain, MailServer, Mailbox, refs::DOMAIN_PATTERN};
+use super::{MailDomain, MailServer, Mailbox, rules};
 
 /// The first line of each generated file.
 pub const GENERATED: &str = "# Generated from operator/src/api by `make crds`: do not edit.\n";
 
-/// The three definitions: kind, and the definition as JSON.
+/// The three definitions as the API server takes them: kind, and the definition as JSON.
 pub fn crds() -> &'static [(&'static str, Value)] {
+    static CRDS: OnceLock<Vec<(&'static str, Value)>> = OnceLock::new();
+    CRDS.get_or_init(|| {
+        let with_rules = |(kind, crd): &(&'static str, Value)| {
+            let mut crd = crd.clone();
+            if let Some(schema) = crd.pointer_mut(SCHEMA) {
+                rules::add(schema, kind);
+            }
+            (*kind, crd)
+        };
+        plain_crds().iter().map(with_rules).collect()
+    })
+}
+
+/// The same without CEL rules, patterns as they are: what files are read by.
+fn plain_crds() -> &'static [(&'static str, Value)] {
     static CRDS: OnceLock<Vec<(&'static str, Value)>> = OnceLock::new();
     CRDS.get_or_init(|| {
         vec![
@@ -28,7 +43,7 @@ pub fn crds() -> &'static [(&'static str, Value)] {
 
 /// The OpenAPI schema of a kind.
 pub fn schema(kind: &str) -> Option<&'static Value> {
-    let (_, crd) = crds().iter().find(|(name, _)| *name == kind)?;
+    let (_, crd) = plain_crds().iter().find(|(name, _)| *name == kind)?;
     crd.pointer(SCHEMA)
 }
 
@@ -59,15 +74,6 @@ fn mended(mut crd: Value, kind: &str) -> Value {
     }
     if kind != "Mailbox" {
         root.remove("required");
-    }
-    if kind == "MailDomain" {
-        root.insert(
-            "x-kubernetes-validations".to_owned(),
-            json!([{
-                "rule": format!("self.metadata.name.matches('{}')", DOMAIN_PATTERN.replace('\\', r"\\")),
-                "message": "metadata.name is the domain itself: write it as example.com, with a dot, in lower case and A-labels",
-            }]),
-        );
     }
     crd
 }

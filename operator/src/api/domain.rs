@@ -21,7 +21,8 @@ pub const FAILURE_OPTIONS_PATTERN: &str = r"^[01ds](:[01ds])*$";
 /// The part of an address before the @.
 pub const LOCAL_PART_PATTERN: &str = r"^[^@\s]+$";
 /// An IPv4 address or network.
-pub const IP4_PATTERN: &str = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?$";
+pub const IP4_PATTERN: &str =
+    r"^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}(/(3[0-2]|[12]?[0-9]))?$";
 /// An IPv6 address or network.
 pub const IP6_PATTERN: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 
@@ -39,8 +40,15 @@ pub const IP6_PATTERN: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
     doc = "A domain whose mail Paquebot carries. Its metadata.name is the domain, in A-labels: example.com.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Server", type_ = "string", json_path = ".spec.serverRef.name"),
+    printcolumn(name = "Server", type_ = "string", json_path = ".status.server"),
     printcolumn(name = "DNS", type_ = "string", json_path = ".status.conditions[?(@.type==\"DNSVerified\")].status"),
+    printcolumn(name = "Zone", type_ = "string", json_path = ".status.zoneConfigMap", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -77,7 +85,7 @@ pub struct MailDomainSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
     pub senders: Vec<Sender>,
-    /// What becomes of keys and mail when the resource is deleted.
+    /// What becomes of the keys' Secrets when the resource is deleted. The mail stays for 30 days.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -278,9 +286,9 @@ pub struct Verification {
     /// Enabled checks every record at every authoritative server.
     #[serde(default)]
     pub mode: VerificationMode,
-    /// Addresses of resolvers to ask instead of the system's.
+    /// Addresses of resolvers to ask instead of the system's: 192.0.2.53, 192.0.2.53:5353, `[2001:db8::53]:5353`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(max = 45)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 8), inner(length(max = 53)), extend("x-kubernetes-list-type" = "set"))]
     pub resolvers: Vec<String>,
 }
 
@@ -329,13 +337,13 @@ pub struct ServiceAccountRef {
     pub name: String,
 }
 
-/// What becomes of what a resource made.
+/// What becomes of the Secrets that a resource made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// Keys and mail stay
+    /// They stay
     #[default]
     Retain,
-    /// Keys and mail go
+    /// They go
     Delete,
 }
 
@@ -353,6 +361,58 @@ pub struct MailDomainStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub records: Vec<RecordStatus>,
+    /// The DKIM keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["selector"]))]
+    pub keys: Vec<KeyStatus>,
+    /// The MailServer that carries the domain: namespace/name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 317))]
+    pub server: Option<String>,
+    /// The ConfigMap with the records as a zone file and as a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub zone_config_map: Option<String>,
+}
+
+/// A DKIM key of the domain, from its making to its end. Never the private key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyStatus {
+    /// Under which its public key is published: 20261123-rsa.
+    #[schemars(length(min = 1, max = 63))]
+    pub selector: String,
+    /// RSA or Ed25519.
+    pub algorithm: Algorithm,
+    /// Generated, Published (not seen yet), Active (it signs), Retiring (for mail under way), Revoked.
+    pub state: KeyState,
+    /// The Secret that it lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub secret_name: Option<String>,
+    /// Since when it is in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub since: Option<String>,
+    /// The public key as its record has it, so that the record stays even if the Secret is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub public_key: Option<String>,
+}
+
+/// Where a key stands between its making and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum KeyState {
+    /// Its Secret is there or being made; nothing is published
+    Generated,
+    /// Its record is among those to publish, and not seen yet; it does not sign
+    Published,
+    /// It signs
+    Active,
+    /// It signs no more; its record stays for mail that is under way
+    Retiring,
+    /// Its record is gone
+    Revoked,
 }
 
 /// The state of one DNS record.

@@ -4,16 +4,21 @@
 //!
 //! - [`domain`]: `MailDomain`, whose domain is its `metadata.name`.
 //! - [`server`]: `MailServer`, the servers that carry the mail.
+//! - [`service`], [`pod`]: how its pods are reached, and how they run.
 //! - [`mailbox`]: `Mailbox`, a person's.
 //! - [`refs`]: references to other objects, and the CEL rules that several types share.
 //! - [`units`]: durations as Go writes them, quantities as Kubernetes does.
+//! - [`rules`]: the CEL rules, and our messages for patterns.
 //! - [`crd`]: the CustomResourceDefinitions, as `crds/` has them.
 
 pub mod crd;
 pub mod domain;
 pub mod mailbox;
+pub mod pod;
 pub mod refs;
+mod rules;
 pub mod server;
+pub mod service;
 pub mod units;
 
 pub use domain::{MailDomain, MailDomainSpec};

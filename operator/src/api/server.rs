@@ -8,16 +8,16 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::service::{CIDR_PATTERN, NodePorts, ProxyProtocol, Service, ServiceType, TrafficPolicy};
 use super::{
+    pod::PodSettings,
     refs::{Conditions, DOMAIN_PATTERN, Empty, NAME_PATTERN, SecretKeyRef, SecretRef},
-    units::Quantity,
+    units::{GoDuration, Quantity},
 };
 
 /// A domain, or all names below it.
 pub const DOMAIN_MATCH_PATTERN: &str =
     r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$|^\*$";
-/// An address or a network.
-pub const CIDR_PATTERN: &str = r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$";
 /// An address.
 pub const IP_PATTERN: &str = r"^[0-9A-Fa-f:.]+$";
 
@@ -46,7 +46,7 @@ pub const IP_PATTERN: &str = r"^[0-9A-Fa-f:.]+$";
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "!has(self.store.sqlite) || self.replicas <= 1",
+    "rule": "!has(self.store) || !has(self.store.sqlite) || !has(self.replicas) || self.replicas <= 1",
     "message": "SQLite serves one replica: set replicas to 1, or use store.postgres to have more"
 }]))]
 pub struct MailServerSpec {
@@ -61,7 +61,7 @@ pub struct MailServerSpec {
     /// Where mail is kept; its kind cannot be changed.
     #[serde(default = "store_default")]
     pub store: Store,
-    /// The certificate; left out: self-signed, or the chart's default issuer.
+    /// The certificate; left out: by the operator's defaults.issuerRef, else self-signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// How clients and other servers reach the pods.
@@ -70,6 +70,12 @@ pub struct MailServerSpec {
     /// From where mail leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<Egress>,
+    /// What one client may use; left out: the server's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ServerLimits>,
+    /// How the pods run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodSettings>,
     /// Which namespaces may use this server for which domains; its own namespace may use it for any domain, unless an entry without a selector says which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
@@ -85,6 +91,8 @@ impl Default for MailServerSpec {
             tls: None,
             service: None,
             egress: None,
+            limits: None,
+            pod: None,
             allowed_domains: Vec::new(),
         }
     }
@@ -132,9 +140,17 @@ pub struct Sqlite {
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+    "message": "storageClassName cannot be changed, because the mail lies on its volume: make another MailServer and move the mailboxes"
+}]))]
 pub struct Volume {
-    /// Its size.
+    /// Its size: it can grow, not shrink.
     #[serde(default = "size_default")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",
+        "message": "a volume cannot shrink, because the mail lies on it: write the old size or a larger one"
+    }]))]
     pub size: Quantity,
     /// Its StorageClass; left out: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,7 +196,7 @@ pub struct Tls {
 }
 
 /// An issuer of cert-manager.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IssuerRef {
     /// Its name.
@@ -201,52 +217,48 @@ pub enum IssuerKind {
     ClusterIssuer,
 }
 
-/// How the pods are reached.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Service {
-    /// The Service's type; left out: the chart's default.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ServiceType")]
-    pub kind: Option<ServiceType>,
-    /// Takes the client's address from a PROXY protocol header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy_protocol: Option<ProxyProtocol>,
-    /// Annotations of the Service.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 50))]
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// A Service's type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ServiceType {
-    /// An address of its own, from the cloud
-    LoadBalancer,
-    /// A port on each node
-    NodePort,
-    /// Within the cluster only
-    #[serde(rename = "ClusterIP")]
-    ClusterIp,
-}
-
-/// Who may say which client it speaks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProxyProtocol {
-    /// The networks of the load balancers: only from there a header is believed.
-    #[serde(rename = "trustedCIDRs")]
-    #[schemars(length(min = 1, max = 50), inner(length(max = 49), regex(pattern = CIDR_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
-    pub trusted_cidrs: Vec<String>,
+impl IssuerKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "Issuer",
+            Self::ClusterIssuer => "ClusterIssuer",
+        }
+    }
 }
 
 /// From where mail leaves.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Egress {
-    /// The addresses that other servers see: they go into SPF and into the host's A and AAAA records.
+    /// The addresses that other servers see: they go into SPF, and into the host's A and AAAA records where the Service has no address of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 45), regex(pattern = IP_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
     pub public_addresses: Vec<String>,
+}
+
+/// What one client may use.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerLimits {
+    /// The size of a message; left out: 50Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_size: Option<Quantity>,
+    /// Recipients of one message; left out: 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 100_000))]
+    pub recipients: Option<u32>,
+    /// Sessions in all; left out: 2000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub sessions: Option<u32>,
+    /// Sessions of one client address; left out: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub sessions_per_address: Option<u32>,
+    /// How long open sessions get to end when a pod stops; left out: 20s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<GoDuration>,
 }
 
 /// Which namespaces may use the server for which domains.

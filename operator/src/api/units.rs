@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a duration looks like.
 pub const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
@@ -99,21 +99,19 @@ impl fmt::Display for Quantity {
 }
 
 impl<'de> Deserialize<'de> for Quantity {
+    /// Any number or text: what is none is said by validation. One stored object that could not be read would stop
+    /// the watch of all.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Either {
-            Number(u64),
+            Number(i64),
             Text(String),
         }
-        let quantity = match Either::deserialize(deserializer)? {
+        Ok(match Either::deserialize(deserializer)? {
             Either::Number(number) => Self(number.to_string()),
             Either::Text(text) => Self(text),
-        };
-        quantity
-            .octets()
-            .map(|_| quantity.clone())
-            .ok_or_else(|| de::Error::custom(format!("{:?} is not a quantity: write it as 5Gi", quantity.0)))
+        })
     }
 }
 
@@ -182,6 +180,7 @@ mod tests {
         ] {
             assert_eq!(Quantity(text.to_owned()).octets(), octets, "{text}");
         }
+        assert_eq!(serde_json::from_str::<Quantity>("-1").unwrap().octets(), None);
         assert_eq!(serde_json::from_str::<Quantity>("1024").unwrap().octets(), Some(1024));
     }
 }

@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use paquebot_mta_api::journey::{Actor, Event, Step};
 
-/// Columns of a line before it is broken.
-const COLUMNS: usize = 120;
+/// Columns of a line before it is broken, where nobody says how wide the terminal is.
+pub const COLUMNS: usize = 120;
 /// Characters of one event's detail at most.
 const DETAIL_CHARACTERS_MAX: usize = 2000;
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
@@ -24,15 +24,23 @@ pub struct Stop {
 
 /// The journey of one Message-ID, in order of time.
 pub fn render(stops: &[Stop], colour: bool) -> String {
+    render_within(stops, colour, COLUMNS)
+}
+
+/// The same, in so many columns.
+pub fn render_within(stops: &[Stop], colour: bool, columns: usize) -> String {
     let mut stops: Vec<&Stop> = stops.iter().collect();
     stops.sort_by_key(|stop| stop.event.at_us);
     let mut text = String::new();
     let ids: Vec<_> = stops.iter().map(|stop| stop.event.message_id.as_str()).filter(|id| !id.is_empty()).collect();
-    let _ = match ids.first() {
-        Some(id) => writeln!(text, "{}", bold(&format!("<{}>", plain(id)), colour)),
-        None => writeln!(text, "{}", bold("(no Message-ID)", colour)),
-    };
-    let place_width = stops.iter().map(|stop| stop.place.chars().count()).max().unwrap_or(0);
+    let id = ids.first().map_or_else(|| "(no Message-ID)".to_owned(), |id| format!("<{}>", plain(id)));
+    // A place that is everywhere the same stands at the top.
+    let first = stops.first().map(|stop| stop.place.as_str()).unwrap_or_default();
+    let one_place = stops.iter().all(|stop| stop.place == first);
+    let place = if one_place && !first.is_empty() { format!("  {}", plain(first)) } else { String::new() };
+    let _ = writeln!(text, "{}{place}", bold(&id, colour));
+    let widest = stops.iter().map(|stop| stop.place.chars().count()).max().unwrap_or(0);
+    let place_width = if one_place { 0 } else { widest };
     let step_width = stops.iter().map(|stop| word(stop.event.step).len()).max().unwrap_or(0);
     let mut day = None;
     for stop in stops {
@@ -48,7 +56,7 @@ pub fn render(stops: &[Stop], colour: bool) -> String {
         let _ = write!(head, "  {:step_width$}  ", word(stop.event.step));
         let indent = head.chars().count();
         let head = if colour { tint(&head, stop.event.step) } else { head };
-        let _ = writeln!(text, "{head}{}", hang(&told(&stop.event), indent));
+        let _ = writeln!(text, "{head}{}", broken(&told(&stop.event), indent, columns));
     }
     text
 }
@@ -64,8 +72,8 @@ fn told(event: &Event) -> String {
 }
 
 /// Breaks at spaces; further lines start under the first.
-fn hang(text: &str, indent: usize) -> String {
-    let width = COLUMNS.saturating_sub(indent).max(20);
+pub fn broken(text: &str, indent: usize, columns: usize) -> String {
+    let width = columns.saturating_sub(indent).max(20);
     let mut out = String::new();
     let mut column = 0;
     for word in text.split_whitespace() {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write,
-    path::{Path, PathBuf},
+    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -10,12 +10,12 @@ use paquebot_mta_api::journey::Queued;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cluster::exec::SOCKET,
     journey::plain,
     output::{Failure, Format, Output},
     socket::{self, SocketError},
-    up::DATA_DEFAULT,
+    source::{Place, Source},
 };
-use crate::local::data;
 
 /// Rows that are asked for at a time.
 const PAGE_ROWS: usize = 500;
@@ -26,9 +26,12 @@ const ERROR_CHARACTERS_MAX: usize = 80;
 
 /// Shows what waits to be delivered.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    list: List,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -37,19 +40,20 @@ enum Command {
     List(List),
 }
 
+/// Lists what waits, oldest first: age, tries, when the next one comes, the last error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   paquebot queue list                  the oldest 100
   paquebot queue list --limit 5000     more of them
-  paquebot queue list -o json          for programs")]
+  paquebot queue list -o json          for programs
+  kubectl paquebot queue list -A       in a cluster, by pods/exec")]
 struct List {
     /// Rows at most.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(ROWS_MAX)))]
     limit: u32,
-    /// The data directory of the running `paquebot up`.
-    #[arg(long, value_name = "DIRECTORY", default_value = DATA_DEFAULT)]
-    data: PathBuf,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// Runs it.
@@ -57,14 +61,35 @@ struct List {
 /// # Errors
 /// No server.
 pub async fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let Command::List(list) = args.command;
+    let list = args.command.map_or(args.list, |Command::List(list)| list);
     let rows_max = usize::try_from(list.limit).unwrap_or(usize::MAX);
-    let page = ask(&data::socket(&list.data), rows_max).await.map_err(|fault| Failure::Failed(fault.to_string()))?;
+    let mut complete = Ok(());
+    let page = match list.source.place().await? {
+        Place::Socket(socket) => ask(&socket, rows_max).await.map_err(|fault| Failure::Failed(fault.to_string()))?,
+        Place::Cluster(cluster) => {
+            let limit = list.limit.to_string();
+            let words = ["queue", "list", "--limit", &limit, "--socket", SOCKET];
+            let answers = cluster.ask::<Page>(list.source.server.as_deref(), &words).await?;
+            complete = answers.complete();
+            if answers.known.is_empty() {
+                complete?;
+                complete = Ok(());
+            }
+            merged(answers.known.into_iter().map(|answer| answer.value), rows_max)
+        }
+    };
+    show(&page, out)?;
+    // What the others have is shown all the same; that something is missing must not be overlooked.
+    out.flush()?;
+    complete
+}
+
+fn show(page: &Page, out: &mut Output) -> Result<(), Failure> {
     if out.format != Format::Human {
-        return out.value(&page);
+        return out.value(page);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    out.text(&render(&page, i64::try_from(now.as_micros()).unwrap_or(i64::MAX)))
+    out.text(&render(page, i64::try_from(now.as_micros()).unwrap_or(i64::MAX)))
 }
 
 /// A page of the queue, as the MTA gives it.
@@ -74,6 +99,18 @@ pub struct Page {
     pub items: Vec<Queued>,
     /// Where the next page starts; `None`: there is none.
     pub next: Option<String>,
+}
+
+/// The queues of several servers as one, oldest first.
+fn merged(pages: impl Iterator<Item = Page>, rows_max: usize) -> Page {
+    let mut all = Page { items: Vec::new(), next: None };
+    for page in pages {
+        all.items.extend(page.items);
+        all.next = all.next.or(page.next);
+    }
+    all.items.sort_by_key(|item| item.accepted_us);
+    all.items.truncate(rows_max);
+    all
 }
 
 /// The queue's first rows, and whether there are more.

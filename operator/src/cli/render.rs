@@ -10,12 +10,16 @@ use super::{
     output::{Failure, Format, Output},
 };
 use crate::{
-    api::Mailbox,
+    api::{MailServer, Mailbox},
     dns::{self, Record},
     domain,
     load::Resources,
-    server::{self, Process},
+    server::{self, Process, build::StoreNotSupported, volume::ClaimTemplate},
+    settings::Settings,
 };
+
+/// The image where no operator says which.
+const IMAGE: &str = concat!("paquebot:", env!("CARGO_PKG_VERSION"));
 
 /// Shows what follows from the YAML.
 #[derive(Debug, clap::Args)]
@@ -43,6 +47,9 @@ struct RenderedServer {
     name: String,
     /// The MTA's configuration in a pod; local mode has its own ports and files.
     configuration: Config,
+    /// The objects that run it in a cluster; Secrets are not among them.
+    objects: Vec<Value>,
+    notes: Vec<String>,
 }
 
 /// What follows from a MailDomain and its mailboxes.
@@ -68,6 +75,13 @@ pub async fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         out.heading(&format!("# MailServer {}: the MTA's configuration", it.name))?;
         out.value(&it.configuration)?;
         out.text("\n")?;
+        out.heading(&format!("# MailServer {}: the objects that run it in a cluster", it.name))?;
+        for object in &it.objects {
+            out.text("---\n")?;
+            out.value(object)?;
+        }
+        out.text("\n")?;
+        it.notes.iter().for_each(|note| out.note(note));
     }
     for it in &rendered.domains {
         out.heading(&format!("# MailDomain {}: the directory's entries", it.name))?;
@@ -82,12 +96,34 @@ pub async fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn servers(resources: &Resources) -> Vec<RenderedServer> {
-    let render = |carrier| {
-        let facts = server::facts(carrier, &inputs::first_domain(resources, carrier)?)?;
-        let name = format!("{}/{}", carrier.namespace().unwrap_or_default(), carrier.name_any());
-        Some(RenderedServer { name, configuration: server::config(carrier, &facts, Process::pod()) })
+    let settings = Settings::of_image(IMAGE);
+    resources.servers.iter().filter_map(|it| render_server(resources, &it.object, &settings)).collect()
+}
+
+fn render_server(resources: &Resources, carrier: &MailServer, settings: &Settings) -> Option<RenderedServer> {
+    let first = inputs::first_domain(resources, carrier)?;
+    let facts = server::facts_in_cluster(carrier, &first, &settings.defaults, &[])?;
+    let namespace = carrier.namespace().unwrap_or_default();
+    let template = ClaimTemplate::wanted(carrier, settings);
+    let objects = template.ok_or(StoreNotSupported).and_then(|template| {
+        server::build::objects(&server::build::Inputs {
+            server: carrier,
+            namespace: &namespace,
+            owner: None,
+            facts: &facts,
+            settings,
+            image: server::build::wanted_image(carrier, settings),
+            template: &template,
+            cert_manager: true,
+        })
+    });
+    let name = format!("{namespace}/{}", carrier.name_any());
+    let (objects, notes) = match objects {
+        Ok(objects) => (objects.all(), Vec::new()),
+        Err(fault) => (Vec::new(), vec![format!("MailServer {name}: no objects: {fault}")]),
     };
-    resources.servers.iter().filter_map(|it| render(&it.object)).collect()
+    let configuration = server::config(carrier, &facts, Process::pod(carrier));
+    Some(RenderedServer { name, configuration, objects, notes })
 }
 
 fn domains(inputs: &Inputs, resources: &Resources) -> Result<Vec<RenderedDomain>, Failure> {
@@ -146,7 +182,7 @@ mod tests {
     #[derive(Parser)]
     enum Line {
         Render(Args),
-        Dns(dns_command::Args),
+        Dns(Box<dns_command::Args>),
     }
 
     #[derive(Clone, Default)]
@@ -173,7 +209,7 @@ mod tests {
         let mut out = Output::to(format, result.clone(), notes.clone());
         match Line::parse_from([&["paquebot"], line].concat()) {
             Line::Render(args) => run(args, &mut out).await?,
-            Line::Dns(args) => dns_command::run(args, &mut out).await?,
+            Line::Dns(args) => dns_command::run(*args, &mut out).await?,
         }
         out.flush()?;
         Ok((result.text(), notes.text()))

@@ -1,17 +1,15 @@
 //! `paquebot trace`: where a message is, and how it got there.
 
-use std::path::PathBuf;
-
 use paquebot_mta_api::journey::Event;
 use uuid::Uuid;
 
 use super::{
-    journey::{Stop, plain, render},
+    cluster::exec::SOCKET,
+    journey::{COLUMNS, Stop, plain, render_within},
     output::{Failure, Format, Output},
     socket,
-    up::DATA_DEFAULT,
+    source::{Place, Source},
 };
-use crate::local::data;
 
 /// Octets of what one may ask for.
 const ASKED_OCTETS_MAX: usize = 998;
@@ -23,14 +21,14 @@ Examples:
   paquebot trace '<20261123.1@example.com>'               by the Message-ID field
   paquebot trace 0193b1f0c0de70008000000000000001         by the id that the server's 250 names
   paquebot trace 20261123.1@example.com -o json           for programs
+  kubectl paquebot trace -A 20261123.1@example.com        in a cluster, by pods/exec
 
-Exit code 1 if the server does not know the message. Journeys are kept for 14 days.")]
+Exit code 1 if no server knows the message, 3 if one that was not asked may know more. Journeys are kept for 14 days.")]
 pub struct Args {
     /// The Message-ID field, with or without brackets, or the server's id.
     message: String,
-    /// The data directory of the running `paquebot up`.
-    #[arg(long, value_name = "DIRECTORY", default_value = DATA_DEFAULT)]
-    data: PathBuf,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// Runs it.
@@ -39,22 +37,41 @@ pub struct Args {
 /// No server, an unknown message.
 pub async fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let (field, value) = question(&args.message)?;
-    let events: Option<Vec<Event>> = socket::get(&data::socket(&args.data), "/v1/journey", &[(field, &value)])
-        .await
-        .map_err(|fault| Failure::Failed(fault.to_string()))?;
-    let events = events.unwrap_or_default();
-    if events.is_empty() {
+    let mut complete = Ok(());
+    let stops = match args.source.place().await? {
+        Place::Socket(socket) => {
+            let events: Option<Vec<Event>> = socket::get(&socket, "/v1/journey", &[(field, &value)])
+                .await
+                .map_err(|fault| Failure::Failed(fault.to_string()))?;
+            stops(String::new(), events.unwrap_or_default())
+        }
+        Place::Cluster(cluster) => {
+            // A Message-ID may begin with a dash: no option comes after --.
+            let words = ["trace", "--socket", SOCKET, "--", &value];
+            let answers = cluster.ask(args.source.server.as_deref(), &words).await?;
+            complete = answers.complete();
+            answers.known.into_iter().flat_map(|answer| stops(answer.server, answer.value)).collect()
+        }
+    };
+    if stops.is_empty() {
+        // Who could not be asked may know it.
+        complete?;
         return Err(Failure::Failed(format!(
-            "no message {} is known: look at the Message-ID field, ask within 14 days, and ask the server that took it (--data)",
+            "no message {} is known: look at the Message-ID field, ask within 14 days, and ask the server that took it (--data, -n)",
             plain(&args.message)
         )));
     }
-    if out.format != Format::Human {
-        return out.value(&events);
+    if out.format == Format::Human {
+        out.text(&render_within(&stops, out.colour, out.columns.unwrap_or(COLUMNS)))?;
+    } else {
+        out.value(&stops.iter().map(|stop| &stop.event).collect::<Vec<_>>())?;
     }
-    let stops: Vec<Stop> = events.into_iter().map(|event| Stop { place: String::new(), event }).collect();
-    let text = render(&stops, out.colour);
-    out.text(&text)
+    out.flush()?;
+    complete
+}
+
+fn stops(place: String, events: Vec<Event>) -> Vec<Stop> {
+    events.into_iter().map(|event| Stop { place: place.clone(), event }).collect()
 }
 
 /// What to ask for: the server's id has no @, which every Message-ID has (RFC 5322 §3.6.4).

@@ -82,3 +82,24 @@ fn records_of_others_are_comments() {
     let foreign = Record { elsewhere: true, ..txt("v=DMARC1") };
     assert!(zone_text(&[foreign]).lines().all(|line| line.starts_with(';')));
 }
+
+#[test]
+fn programs_read_the_records_of_a_config_map() {
+    let host: Domain = "mail.example.com".parse().unwrap();
+    let data = [
+        Data::A("192.0.2.1".parse().unwrap()),
+        Data::Aaaa("2001:db8::1".parse().unwrap()),
+        Data::Mx { preference: 10, host: host.clone() },
+        Data::Txt("v=DKIM1; p=\"\\;\u{fc}".repeat(50)),
+        Data::Srv { priority: 0, weight: 1, port: 465, target: host },
+    ];
+    let record = |(number, data): (usize, &Data)| Record {
+        id: format!("r/{number}"),
+        data: data.clone(),
+        elsewhere: number == 3,
+        ..txt("")
+    };
+    let records: Vec<Record> = data.iter().enumerate().map(record).collect();
+    let map = config_map_data(&records);
+    assert_eq!(serde_json::from_str::<Vec<Record>>(&map[RECORDS_KEY]).unwrap(), records);
+}

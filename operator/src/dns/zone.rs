@@ -35,7 +35,7 @@ fn value(data: &Data) -> String {
 }
 
 /// A character-string in quotes: `\"`, `\\`, and `\DDD` for what is not printable ASCII (RFC 1035 §5.1).
-fn quoted(piece: &str) -> String {
+pub(super) fn quoted(piece: &str) -> String {
     let mut text = String::from("\"");
     for octet in piece.bytes() {
         match octet {

@@ -49,7 +49,7 @@ pub fn entries(
         let (account, login) = (ids::account(owner, POSTMASTER), login(&address));
         values.push(Value::Mailbox(MailboxEntry { address, account, quota_bytes: None, login }));
     }
-    let mut entries: Vec<Entry> = values.into_iter().map(|value| Entry { owner, value }).collect();
+    let mut entries: Vec<Entry> = values.into_iter().map(|value| Entry::new(owner, value)).collect();
     entries.extend(
         declared(&name, mailboxes)
             .map(|(mailbox, address)| crate::mailbox::entry(mailbox, address.clone(), login(&address))),

@@ -18,6 +18,13 @@ pub const RSA_BITS_DEFAULT: u32 = 2048;
 /// Bits of an imported RSA key at least (RFC 8301 §3.2 asks signers for 2048 and no less than 1024).
 pub const RSA_BITS_MIN: usize = 2048;
 
+/// RFC 7468 §2: columns of base64.
+const PEM_COLUMNS: usize = 64;
+/// What stands before the 32 octets in a SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4).
+const ED25519_INFO: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// Keys of one day and algorithm at most.
+const SERIAL_MAX: usize = 1000;
+
 /// What went wrong with a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -72,6 +79,36 @@ impl KeyPair {
         Self::from_der(selector, der.secret_der())
     }
 
+    /// The size of an RSA key; `None` for other algorithms.
+    pub fn bits(&self) -> Option<u32> {
+        if self.algorithm != KeyAlgorithm::Rsa {
+            return None;
+        }
+        let pair = rsa::KeyPair::from_pkcs8(&self.private_key.0).ok()?;
+        u32::try_from(pair.public_modulus_len() * 8).ok()
+    }
+
+    /// Whether it is as wanted.
+    pub fn fits(&self, wanted: &DkimKey) -> bool {
+        self.algorithm == KeyAlgorithm::from(wanted.algorithm)
+            && (wanted.algorithm != Algorithm::Rsa || self.bits() == Some(wanted.bits.unwrap_or(RSA_BITS_DEFAULT)))
+    }
+
+    /// The private key as PEM.
+    pub fn private_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.private_key.0)
+    }
+
+    /// The public key as PEM: its SubjectPublicKeyInfo.
+    pub fn public_pem(&self) -> String {
+        let octets = STANDARD.decode(&self.public).unwrap_or_default();
+        let info = match self.algorithm {
+            KeyAlgorithm::Rsa => octets,
+            KeyAlgorithm::Ed25519 => [&ED25519_INFO[..], &octets].concat(),
+        };
+        pem("PUBLIC KEY", &info)
+    }
+
     /// What may be shown of it.
     pub fn public_key(&self) -> PublicKey {
         PublicKey { selector: self.selector.clone(), algorithm: self.algorithm, text: self.public.clone() }
@@ -87,6 +124,39 @@ pub fn selector(now_us: i64, algorithm: Algorithm) -> String {
         Algorithm::Ed25519 => "ed25519",
     };
     format!("{year:04}{month:02}{day:02}-{name}")
+}
+
+/// A selector that was never used: with a serial where the first choice was.
+pub fn free(selector: &str, taken: &dyn Fn(&str) -> bool) -> String {
+    let numbered = (2..=SERIAL_MAX).map(|number| format!("{selector}-{number}"));
+    std::iter::once(selector.to_owned()).chain(numbered).find(|it| !taken(it)).unwrap_or_else(|| selector.to_owned())
+}
+
+/// The algorithm of a key that was made here, by its selector; `None` for other selectors.
+pub fn algorithm_of(selector: &str) -> Option<Algorithm> {
+    let (date, rest) = selector.split_once('-')?;
+    let (name, serial) = rest.split_once('-').unwrap_or((rest, "2"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    if date.len() != 8 || !digits(date) || !digits(serial) {
+        return None;
+    }
+    match name {
+        "rsa" => Some(Algorithm::Rsa),
+        "ed25519" => Some(Algorithm::Ed25519),
+        _ => None,
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for (index, character) in STANDARD.encode(der).chars().enumerate() {
+        if index > 0 && index % PEM_COLUMNS == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
 }
 
 /// The Gregorian date of a day since 1970-01-01, counted in eras of 400 years that begin in March.
@@ -176,12 +246,30 @@ mod tests {
             let made = generate("s", &DkimKey { algorithm, bits }).unwrap();
             assert_eq!(STANDARD.decode(&made.public).unwrap().len(), octets);
             assert_eq!(KeyPair::from_der("s", &made.private_key.0).unwrap().public, made.public);
-            let pem = format!(
-                "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-                STANDARD.encode(&made.private_key.0)
-            );
-            assert_eq!(KeyPair::from_pem("s", pem.as_bytes()).unwrap(), made);
+            assert_eq!(KeyPair::from_pem("s", made.private_pem().as_bytes()).unwrap(), made);
+            assert_eq!((made.bits(), made.fits(&DkimKey { algorithm, bits })), (bits, true));
+            let info = made.public_pem();
+            let base64: String = info.lines().filter(|line| !line.starts_with('-')).collect();
+            assert!(STANDARD.decode(base64).unwrap().ends_with(&STANDARD.decode(&made.public).unwrap()));
             assert!(!format!("{made:?}").contains(&STANDARD.encode(&made.private_key.0)[..20]));
+        }
+    }
+
+    #[test]
+    fn selectors() {
+        let taken = ["20261123-rsa", "20261123-rsa-2"];
+        assert_eq!(free("20261123-rsa", &|it| taken.contains(&it)), "20261123-rsa-3");
+        assert_eq!(free("20261124-rsa", &|it| taken.contains(&it)), "20261124-rsa");
+        for (selector, algorithm) in [
+            ("20261123-rsa", Some(Algorithm::Rsa)),
+            ("20261123-rsa-2", Some(Algorithm::Rsa)),
+            ("20261123-ed25519-12", Some(Algorithm::Ed25519)),
+            ("s1", None),
+            ("2026-rsa", None),
+            ("20261123-rsa-x", None),
+            ("20261123-dsa", None),
+        ] {
+            assert_eq!(algorithm_of(selector), algorithm, "{selector}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The DNS records that follow from a MailDomain, its server and its keys, and what is still unknown.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use paquebot_mta_api::{address::Domain, config::Protocol, directory::KeyAlgorithm};
 
@@ -10,7 +10,8 @@ use crate::{
         MailDomain,
         domain::{Dmarc, DmarcPolicy, Spf},
     },
-    dns::{Data, Record},
+    dns::{Data, ID_OCTETS_MAX, Record},
+    names::hash8,
     server::Facts,
 };
 
@@ -36,7 +37,7 @@ pub fn records(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<R
         .mx
         .iter()
         .map(|(preference, host)| {
-            ours("mx", name.to_string(), Data::Mx { preference: *preference, host: host.clone() })
+            ours(&format!("mx/{host}"), name.to_string(), Data::Mx { preference: *preference, host: host.clone() })
         })
         .collect();
     records.extend(addresses(&name, server));
@@ -54,6 +55,8 @@ pub fn records(domain: &MailDomain, server: &Facts, keys: &[PublicKey]) -> Vec<R
     records.push(ours("dmarc", format!("_dmarc.{name}"), Data::Txt(dmarc(&spec.dmarc))));
     records.extend(services(&name, server));
     records.extend(permissions(&name, &spec.dmarc));
+    let mut ids = BTreeSet::new();
+    records.retain(|record| ids.insert(record.id.clone()));
     records
 }
 
@@ -98,7 +101,17 @@ pub fn senders_note(domain: &MailDomain) -> Option<String> {
 }
 
 fn ours(id: &str, name: String, data: Data) -> Record {
-    Record { id: id.to_owned(), name, ttl_seconds: TTL_SECONDS, data, elsewhere: false }
+    Record { id: fitting(id), name, ttl_seconds: TTL_SECONDS, data, elsewhere: false }
+}
+
+/// An id with a very long name in it is cut, with a hash so that it stays unique.
+fn fitting(id: &str) -> String {
+    if id.len() <= ID_OCTETS_MAX {
+        return id.to_owned();
+    }
+    let hash = hash8(id);
+    let kept: String = id.chars().take(ID_OCTETS_MAX - hash.len() - 1).collect();
+    format!("{kept}-{hash}")
 }
 
 /// Addresses of hosts in this domain; hosts elsewhere have them in their own zone.
@@ -111,12 +124,13 @@ fn addresses(name: &Domain, server: &Facts) -> Vec<Record> {
             IpAddr::V4(it) => Data::A(it),
             IpAddr::V6(it) => Data::Aaaa(it),
         };
-        ours("host", server.hostname.to_string(), data)
+        ours(&format!("host/{}", data.plain()), server.hostname.to_string(), data)
     };
     server.addresses.iter().map(record).collect()
 }
 
-fn dkim(name: &Domain, key: &PublicKey) -> Record {
+/// The record of a DKIM key (RFC 6376 §3.6.1).
+pub fn dkim(name: &Domain, key: &PublicKey) -> Record {
     let algorithm = algorithm_name(key.algorithm);
     // RFC 6376 §3.6.1; h= keeps rsa-sha1 out (RFC 8301 §3.1).
     let value = format!("v=DKIM1; k={algorithm}; h=sha256; p={}", key.text);
@@ -193,4 +207,55 @@ fn permissions(name: &Domain, dmarc: &Dmarc) -> Vec<Record> {
 /// Whether a name is the domain or below it.
 fn is_within(name: &Domain, domain: &Domain) -> bool {
     name.as_str().strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_short_and_readable() {
+        let long = format!("mail.{0}.{0}.{0}.example", "x".repeat(60));
+        let mut facts = Facts {
+            hostname: "mail.example.com".parse().unwrap(),
+            mx: vec![(10, "mail.example.com".parse().unwrap()), (20, long.parse().unwrap())],
+            addresses: ["192.0.2.10", "2001:db8::10", "192.0.2.11", "::ffff:192.0.2.10"]
+                .map(|it| it.parse().unwrap())
+                .into(),
+            egress: vec!["192.0.2.10".parse().unwrap()],
+            protocols: crate::server::PORTS_STANDARD.to_vec(),
+        };
+        let key =
+            |selector: &str| PublicKey { selector: selector.into(), algorithm: KeyAlgorithm::Rsa, text: "MIIB".into() };
+        let domain = MailDomain::new("example.com", Default::default());
+        let records_now = records(&domain, &facts, &[key("a"), key("b")]);
+        let ids: Vec<&str> = records_now.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "mx/mail.example.com",
+                &format!("mx/{long}"),
+                "host/192.0.2.10",
+                "host/2001:db8::10",
+                "host/192.0.2.11",
+                "spf",
+                "spf/host",
+                "dkim/a",
+                "dkim/b",
+                "dmarc",
+                "srv/submissions",
+                "srv/submission",
+                "srv/pop3s",
+                "srv/pop3",
+            ]
+        );
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+        // A name of 253 octets and another one that differs at its end only.
+        let longest = |end: &str| format!("{0}.{0}.{0}.{1}{end}", "x".repeat(63), "x".repeat(60));
+        facts.mx = vec![(10, longest("a").parse().unwrap()), (20, longest("b").parse().unwrap())];
+        let cut: Vec<String> = records(&domain, &facts, &[]).into_iter().take(2).map(|it| it.id).collect();
+        assert!(cut.iter().all(|it| it.len() <= ID_OCTETS_MAX) && cut[0] != cut[1], "{cut:?}");
+    }
 }

@@ -2,7 +2,10 @@
 //!
 //! Findings are pairs: the field's path, and what is wrong: what to write instead.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use paquebot_mta_api::address::{Address, DOMAIN_OCTETS_MAX, Domain};
 
@@ -64,7 +67,12 @@ pub fn validate(domain: &MailDomain) -> Vec<Finding> {
     for (path, message) in bad_spf(&domain.spec.spf, &name) {
         report(path, message);
     }
+    let mut locals = HashSet::new();
     for (index, alias) in domain.spec.aliases.iter().enumerate() {
+        if !locals.insert(alias.name.to_lowercase()) {
+            let message = format!("{:?} stands twice, case does not count: keep one", alias.name);
+            report(format!("spec.aliases[{index}].name"), message);
+        }
         if let Err(fault) = Address::new(&alias.name, name.clone()) {
             report(format!("spec.aliases[{index}].name"), fault.to_string());
         }
@@ -88,11 +96,8 @@ pub fn validate(domain: &MailDomain) -> Vec<Finding> {
         report(path, message);
     }
     for (index, resolver) in domain.spec.dns.verification.resolvers.iter().enumerate() {
-        if resolver.parse::<IpAddr>().is_err() {
-            report(
-                format!("spec.dns.verification.resolvers[{index}]"),
-                format!("{resolver:?} is not an address: write it as 192.0.2.53"),
-            );
+        if let Err(fault) = crate::dns::resolver_address(resolver) {
+            report(format!("spec.dns.verification.resolvers[{index}]"), fault.to_string());
         }
     }
     findings

@@ -180,7 +180,7 @@ fn mailboxes(resources: &Resources) -> Vec<Problem> {
         let domains: Vec<_> = resources.domains.iter().filter(in_domain).collect();
         let own = domains.iter().find(|domain| domain.object.namespace().unwrap_or_default() == namespace);
         let message = match (own, domains.first()) {
-            (Some(domain), _) => alias_of(&domain.object, &address)
+            (Some(domain), _) => mailbox::claims::alias_of(&domain.object, &address)
                 .map(|alias| format!("{address} is an alias of the MailDomain too ({alias}): keep one")),
             (None, Some(other)) => Some(format!(
                 "the MailDomain {} is in namespace {}: put the Mailbox there, not in {namespace}",
@@ -207,23 +207,13 @@ fn mailboxes(resources: &Resources) -> Vec<Problem> {
     problems
 }
 
-fn alias_of(domain: &MailDomain, address: &Address) -> Option<String> {
-    let local = address.folded().local().to_owned();
-    domain.spec.aliases.iter().find(|alias| alias.name.to_lowercase() == local).map(|alias| alias.name.clone())
-}
-
 /// Targets in our own domains must exist, and following aliases must end.
 fn targets(resources: &Resources) -> Vec<Problem> {
     let names = Names::new(resources);
     let mut problems = Vec::new();
     for it in &resources.domains {
         let Some(name) = domain::name(&it.object) else { continue };
-        let mut locals = HashSet::new();
         for (index, alias) in it.object.spec.aliases.iter().enumerate() {
-            if !locals.insert(alias.name.to_lowercase()) {
-                let message = format!("{:?} stands twice, case does not count: keep one", alias.name);
-                problems.push(Problem::new(&it.source, format!("spec.aliases[{index}].name"), message));
-            }
             for (at, target) in alias.to.iter().enumerate() {
                 let path = format!("spec.aliases[{index}].to[{at}]");
                 problems.extend(names.missing(target, true).map(|message| Problem::new(&it.source, path, message)));

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{near::nearest, problem::quoted};
-use crate::api::{domain as d, refs as r, server as s, units as u};
+use crate::api::{domain as d, pod as p, refs as r, server as s, service as v, units as u};
 
 /// A deviation: the field's path, and what is wrong: what to write instead.
 pub type Finding = (String, String);
@@ -79,6 +79,10 @@ impl Walker<'_> {
         let none = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
         let open = schema.get("additionalProperties");
+        // As it was written: who uses it reads it.
+        if schema.get("x-kubernetes-preserve-unknown-fields").is_some() {
+            return;
+        }
         if let Some(most) = schema.get("maxProperties").and_then(Value::as_u64)
             && map.len() as u64 > most
         {
@@ -269,6 +273,11 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
+/// What texts of a pattern are called, and one of them.
+pub fn hint(pattern: &str) -> Option<(&'static str, &'static str)> {
+    HINTS.iter().find(|(known, ..)| *known == pattern).map(|(_, what, example)| (*what, *example))
+}
+
 const HINTS: &[Hint] = &[
     (u::DURATION_PATTERN, "a length of time", "2160h or 1h30m (h, m, s, ms)"),
     (u::QUANTITY_PATTERN, "a quantity", "5Gi"),
@@ -284,6 +293,9 @@ const HINTS: &[Hint] = &[
     (d::IP4_PATTERN, "an IPv4 address or network", "192.0.2.0/24"),
     (d::IP6_PATTERN, "an IPv6 address or network", "2001:db8::/32"),
     (s::DOMAIN_MATCH_PATTERN, "a domain or a pattern of domains", "example.com, *.example.com or *"),
-    (s::CIDR_PATTERN, "a network", "198.51.100.0/24"),
+    (p::AMOUNT_PATTERN, "an amount", "500m or 1Gi"),
+    (p::IMAGE_PATTERN, "an image", "registry.example.com/paquebot:1.0"),
+    (v::CLASS_PATTERN, "a class of load balancers", "example.com/internal"),
+    (v::CIDR_PATTERN, "a network", "198.51.100.0/24"),
     (s::IP_PATTERN, "an IP address", "192.0.2.10"),
 ];

@@ -216,17 +216,20 @@ pub fn difference(before: &DirectorySet, wanted: &[Entry]) -> Option<DirectoryCh
     let want: BTreeMap<String, &Entry> = wanted.iter().map(|entry| (entry.value.key(), entry)).collect();
     let put: Vec<Entry> =
         want.iter().filter(|(key, entry)| have.get(*key) != Some(entry)).map(|(_, entry)| (*entry).clone()).collect();
-    let delete: Vec<String> = have.into_keys().filter(|key| !want.contains_key(key)).collect();
+    // A key of another owner is freed before it is taken.
+    let is_other = |key: &String, entry: &Entry| want.get(key).is_none_or(|wanted| wanted.owner != entry.owner);
+    let gone = have.into_iter().filter(|(key, entry)| is_other(key, entry)).map(|(key, _)| key);
+    let delete: Vec<String> = gone.chain(before.unreadable.iter().cloned()).collect();
     // A store that never had a directory is not ready, so its first one is written even if it is empty.
-    let same = put.is_empty() && delete.is_empty() && before.revision > 0;
-    (!same).then_some(DirectoryChange { epoch: EPOCH, put, delete })
+    let same = put.is_empty() && delete.is_empty() && before.complete;
+    (!same).then_some(DirectoryChange { epoch: EPOCH, base: None, delete, put, complete: true })
 }
 
 /// Writes the difference to the store; all of it or nothing. Says what changed of the directory.
 pub async fn write(store: &Store, before: &DirectorySet, wanted: &[Entry]) -> Result<Changed, StoreError> {
     let Some(change) = difference(before, wanted) else { return Ok(Changed::default()) };
     let changed = Changed { put: change.put.len(), deleted: change.delete.len(), ..Changed::default() };
-    store.change_directory(change).await?;
+    store.change_directory(change).await.map_err(StoreError::from)?;
     Ok(changed)
 }
 
@@ -269,23 +272,25 @@ mod tests {
 
     fn domain(name: &str) -> Entry {
         let value = Value::Domain(DomainEntry { domain: name.parse().unwrap(), id: Uuid::nil(), catch_all: None });
-        Entry { owner: Uuid::nil(), value }
+        Entry::new(Uuid::nil(), value)
     }
 
     fn alias(name: &str, to: &str) -> Entry {
         let value = Value::Alias(AliasEntry { address: name.parse().unwrap(), to: vec![to.parse().unwrap()] });
-        Entry { owner: Uuid::nil(), value }
+        Entry::new(Uuid::nil(), value)
     }
 
     #[test]
     fn only_what_differs() {
         let before = DirectorySet {
             revision: 3,
+            complete: true,
             entries: vec![
                 domain("a.example"),
                 alias("x@a.example", "y@a.example"),
                 alias("z@a.example", "y@a.example"),
             ],
+            unreadable: vec![],
         };
         let same: Vec<Entry> = before.entries.iter().rev().cloned().collect();
         assert_eq!(difference(&before, &same), None);
@@ -294,6 +299,17 @@ mod tests {
         let put: Vec<_> = change.put.iter().map(|entry| entry.value.key()).collect();
         assert_eq!(put, ["alias/x@a.example", "domain/b.example"]);
         assert_eq!(change.delete, ["alias/z@a.example"]);
+        assert!(change.complete && change.base.is_none());
+    }
+
+    #[test]
+    fn what_another_owned_or_nobody_can_read_is_deleted_first() {
+        let theirs = Entry { owner: Uuid::from_u128(7), ..domain("a.example") };
+        let unreadable = vec!["domain/b.example".to_owned()];
+        let before = DirectorySet { revision: 3, complete: true, entries: vec![theirs], unreadable };
+        let change = difference(&before, &[domain("a.example"), domain("b.example")]).unwrap();
+        assert_eq!(change.delete, ["domain/a.example", "domain/b.example"]);
+        assert_eq!(change.put, [domain("a.example"), domain("b.example")]);
     }
 
     #[test]
@@ -325,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_new_store_gets_a_first_revision() {
-        let none = DirectorySet { revision: 0, entries: vec![] };
+        let none = DirectorySet::default();
         assert!(difference(&none, &[]).is_some());
     }
 }

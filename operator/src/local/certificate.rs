@@ -3,23 +3,22 @@
 //! Made anew when the names change or its end is near; never overwritten otherwise, so that a client that
 //! has trusted it once goes on trusting it.
 
-use std::{fmt::Write, net::IpAddr, path::PathBuf, time::Duration};
+use std::{fmt::Write, net::IpAddr, path::PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use k8s_openapi::jiff::Timestamp;
 use paquebot_mta_api::address::Domain;
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use super::data::{self, DataDir, DataError};
+use crate::pki::issue::{self, Pair, PkiError};
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// How long a certificate is good for.
 const VALID_SECONDS: u64 = 365 * DAY_SECONDS;
 /// A new one is made when less than this is left.
 const RENEW_SECONDS: u64 = 30 * DAY_SECONDS;
-/// The clocks of clients may be behind.
-const BACKDATE_SECONDS: u64 = DAY_SECONDS;
 
 /// The certificate's files, and what people compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +59,8 @@ pub fn ensure(
     {
         return Ok(Certificate { certificate, key, fingerprint, new: false });
     }
-    let (pem, key_pem) = make(&names, now_seconds).map_err(|error| DataError::broken(&certificate, error))?;
+    let Pair { certificate: pem, key: key_pem } =
+        make(&names, now_seconds).map_err(|error| DataError::broken(&certificate, error))?;
     let was = Made { names, expires_seconds: now_seconds + VALID_SECONDS };
     // Without the note nothing is believed: a crash in between leads to another certificate, not to a wrong pair.
     let _ = std::fs::remove_file(&made);
@@ -84,23 +84,9 @@ fn names(hostname: &Domain, addresses: &[IpAddr]) -> Vec<String> {
     names
 }
 
-fn make(names: &[String], now_seconds: u64) -> Result<(String, String), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    for name in names {
-        params.subject_alt_names.push(match name.parse() {
-            Ok(address) => SanType::IpAddress(address),
-            Err(_) => SanType::DnsName(name.as_str().try_into()?),
-        });
-    }
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + Duration::from_secs(now_seconds.saturating_sub(BACKDATE_SECONDS));
-    params.not_after = epoch + Duration::from_secs(now_seconds + VALID_SECONDS);
-    params.distinguished_name.push(DnType::CommonName, names.first().map_or("paquebot", String::as_str));
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+fn make(names: &[String], now_seconds: u64) -> Result<Pair, PkiError> {
+    let now = i64::try_from(now_seconds).ok().and_then(|it| Timestamp::from_second(it).ok()).unwrap_or(Timestamp::MAX);
+    issue::self_signed(names, now, i64::try_from(VALID_SECONDS).unwrap_or(i64::MAX))
 }
 
 /// SHA-256 of the first certificate of a PEM file, as `openssl x509 -fingerprint -sha256` shows it.

@@ -8,23 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::rsa;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::ResourceExt;
-use paquebot_mta_api::{address::Domain, directory::KeyAlgorithm};
+use paquebot_mta_api::address::Domain;
 
 use super::data::{self, DataDir, DataError};
 use crate::{
-    api::{
-        MailDomain,
-        domain::{Algorithm, DkimKey},
-    },
-    domain::keys::{self, KeyPair, RSA_BITS_DEFAULT},
+    api::{MailDomain, domain::DkimKey},
+    domain::keys::{self, KeyPair},
     load::Resources,
 };
 
-/// RFC 7468 §2: columns of base64.
-const PEM_COLUMNS: usize = 64;
 /// Keys of one domain that are read at most.
 const KEYS_MAX: usize = 100;
 
@@ -45,7 +38,7 @@ pub fn ensure(
         wanted.push(match pick(key, &mut have) {
             Some(key) => key,
             None => {
-                let selector = free(&keys::selector(now_us, key.algorithm), &taken);
+                let selector = keys::free(&keys::selector(now_us, key.algorithm), &|it| taken.contains(it));
                 taken.insert(selector.clone());
                 make(&folder, &selector, key)?
             }
@@ -96,31 +89,13 @@ fn read_all(folder: &Path) -> Result<Vec<KeyPair>, DataError> {
 
 /// The newest of those that are as wanted, taken out.
 fn pick(wanted: &DkimKey, have: &mut Vec<KeyPair>) -> Option<KeyPair> {
-    let fits = |key: &KeyPair| match (wanted.algorithm, key.algorithm) {
-        (Algorithm::Ed25519, KeyAlgorithm::Ed25519) => true,
-        (Algorithm::Rsa, KeyAlgorithm::Rsa) => bits(key) == Some(wanted.bits.unwrap_or(RSA_BITS_DEFAULT)),
-        _ => false,
-    };
-    have.iter().rposition(fits).map(|at| have.remove(at))
-}
-
-fn bits(key: &KeyPair) -> Option<u32> {
-    let pair = rsa::KeyPair::from_pkcs8(&key.private_key.0).ok()?;
-    u32::try_from(pair.public_modulus_len() * 8).ok()
-}
-
-fn free(selector: &str, taken: &HashSet<String>) -> String {
-    let numbered = (2..=KEYS_MAX).map(|number| format!("{selector}-{number}"));
-    std::iter::once(selector.to_owned())
-        .chain(numbered)
-        .find(|it| !taken.contains(it))
-        .unwrap_or_else(|| selector.to_owned())
+    have.iter().rposition(|key| key.fits(wanted)).map(|at| have.remove(at))
 }
 
 fn make(folder: &Path, selector: &str, key: &DkimKey) -> Result<KeyPair, DataError> {
     let path = folder.join(format!("{selector}.pem"));
     let made = keys::generate(selector, key).map_err(|error| DataError::broken(&path, error))?;
-    data::write(&path, pem(&made.private_key.0).as_bytes())?;
+    data::write(&path, made.private_pem().as_bytes())?;
     Ok(made)
 }
 
@@ -133,22 +108,10 @@ fn imported(domain: &MailDomain, resources: &Resources) -> Vec<KeyPair> {
     domain.spec.dkim.imported.iter().filter_map(read).collect()
 }
 
-fn pem(der: &[u8]) -> String {
-    let mut text = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for (index, character) in STANDARD.encode(der).chars().enumerate() {
-        if index > 0 && index % PEM_COLUMNS == 0 {
-            text.push('\n');
-        }
-        text.push(character);
-    }
-    text.push_str("\n-----END PRIVATE KEY-----\n");
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::MailDomainSpec;
+    use crate::api::{MailDomainSpec, domain::Algorithm};
 
     const NOW_US: i64 = 1_800_000_000_000_000;
 

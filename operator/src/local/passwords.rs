@@ -12,13 +12,8 @@ use paquebot_mta_api::{
 };
 
 use super::data::{self, DataDir, DataError};
+use crate::mailbox::password;
 
-/// Characters of a generated password: 32 of them, none that look alike, so that each is 5 bits.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Characters of a generated password: 125 bits.
-const PASSWORD_CHARACTERS: usize = 25;
-/// A hyphen after so many, for those who type it.
-const GROUP_CHARACTERS: usize = 5;
 const HEAD: &str = "# Passwords that `paquebot up` generated. Each mailbox logs in with its address.\n";
 
 /// The generated passwords, as the file has them.
@@ -66,16 +61,9 @@ impl Passwords {
 }
 
 fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
-    let mut octets = [0; PASSWORD_CHARACTERS];
+    let mut octets = [0; password::CHARACTERS];
     rand::fill(&mut octets)?;
-    let mut password = String::new();
-    for (index, octet) in octets.into_iter().enumerate() {
-        if index > 0 && index % GROUP_CHARACTERS == 0 {
-            password.push('-');
-        }
-        password.push(ALPHABET.get(usize::from(octet % 32)).copied().map_or('x', char::from));
-    }
-    Ok(password)
+    Ok(password::generate(&octets).reveal().to_owned())
 }
 
 /// The keys of a password. Where `before` is of the same password, it stays: nothing is derived again.

@@ -86,6 +86,7 @@ pub fn config(
         store: Store::Sqlite { directory: data.store(), seal_key: data.seal_key() },
         metrics: Some(SocketAddr::new(address, settings.ports.metrics)),
         admin_socket: Some(data.socket()),
+        admin: None,
         resolvers: settings.resolvers.clone(),
         delivery: settings.delivery.clone(),
     };
@@ -135,8 +136,7 @@ pub fn declared_password<'a>(resources: &'a Resources, address: &Address) -> Opt
         .find(|mailbox| mailbox.spec.address.parse::<Address>().is_ok_and(|it| it.folded() == folded))?;
     let reference = mailbox.spec.password_secret_ref.as_ref()?;
     let octets = resources.secret(&mailbox.namespace().unwrap_or_default(), reference)?;
-    // A line end at the end comes from the tool that made the Secret, never from a person.
-    std::str::from_utf8(octets).ok().map(|text| text.trim_end_matches(['\r', '\n']))
+    crate::mailbox::password::trimmed(octets)
 }
 
 /// What the resources ask for and local mode does not have, one sentence each.
@@ -149,6 +149,8 @@ pub fn left_out(resources: &Resources) -> Vec<String> {
     add(spec.replicas > 1, format!("MailServer {name}: replicas: {}: one process here", spec.replicas));
     add(spec.store.postgres.is_some(), format!("MailServer {name}: store.postgres: SQLite here"));
     add(spec.service.is_some(), format!("MailServer {name}: service: no Services here, clients connect directly"));
+    add(spec.pod.is_some(), format!("MailServer {name}: pod: no pod here"));
+    add(spec.limits.is_some(), format!("MailServer {name}: limits: the defaults here"));
     let own_tls = spec.tls.as_ref().is_some_and(|tls| tls.secret_ref.is_some() || tls.issuer_ref.is_some());
     add(own_tls, format!("MailServer {name}: tls: a self-signed certificate here"));
     for other in &resources.servers {

@@ -1,4 +1,13 @@
 //! What follows from a Mailbox. Pure.
+//!
+//! - [`validate`], [`entry`]: what must hold of it, what the servers' directory says of it.
+//! - [`claims`]: who has an address.
+//! - [`password`]: passwords as Secrets.
+//! - [`conditions`]: what the status says.
+
+pub mod claims;
+pub mod conditions;
+pub mod password;
 
 use paquebot_mta_api::{
     address::Address,
@@ -38,5 +47,5 @@ pub fn entry(mailbox: &Mailbox, address: Address, login: Option<LoginKeys>) -> E
     let quota_bytes = mailbox.spec.quota.as_ref().and_then(|quota| quota.octets());
     // The mail belongs to the resource, not to the address: renaming the address keeps it.
     let account = ids::account(owner, "mailbox");
-    Entry { owner, value: Value::Mailbox(MailboxEntry { address, account, quota_bytes, login }) }
+    Entry::new(owner, Value::Mailbox(MailboxEntry { address, account, quota_bytes, login }))
 }

@@ -4,19 +4,14 @@ use std::net::IpAddr;
 
 use paquebot_mta_api::{address::Domain, config::Protocol};
 
-use crate::api::MailServer;
+use super::ports::PORTS_STANDARD;
+use crate::{
+    api::{MailServer, server::ServiceType},
+    settings::Defaults,
+};
 
 /// The preference of the one MX record (RFC 5321 §5.1).
 const MX_PREFERENCE: u16 = 10;
-
-/// The protocols and their standard ports.
-pub const PORTS_STANDARD: [(Protocol, u16); 5] = [
-    (Protocol::Smtp, 25),
-    (Protocol::Submissions, 465),
-    (Protocol::Submission, 587),
-    (Protocol::Pop3s, 995),
-    (Protocol::Pop3, 110),
-];
 
 /// What the world sees of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +35,7 @@ pub fn facts(server: &MailServer, first: &Domain) -> Option<Facts> {
         Some(name) => name.parse().ok()?,
         None => format!("mail.{first}").parse().ok()?,
     };
-    let egress: Vec<IpAddr> = server
-        .spec
-        .egress
-        .iter()
-        .flat_map(|egress| &egress.public_addresses)
-        .filter_map(|address| address.parse().ok())
-        .collect();
+    let egress = declared(server);
     Some(Facts {
         mx: vec![(MX_PREFERENCE, hostname.clone())],
         hostname,
@@ -54,4 +43,71 @@ pub fn facts(server: &MailServer, first: &Domain) -> Option<Facts> {
         egress,
         protocols: PORTS_STANDARD.to_vec(),
     })
+}
+
+/// The facts in a cluster: what the MailServer declares, the operator's defaults, and the addresses that its Service
+/// has (a load balancer's; empty: none yet).
+///
+/// A load balancer's own addresses are where the server is reached. Without one they are those that are declared; the
+/// defaults' egress addresses only where no load balancer is wanted: a NAT gateway lets nobody in.
+pub fn facts_in_cluster(
+    server: &MailServer,
+    first: &Domain,
+    defaults: &Defaults,
+    service_addresses: &[IpAddr],
+) -> Option<Facts> {
+    let facts = facts(server, first)?;
+    let egress = if facts.egress.is_empty() { defaults.egress_addresses.clone() } else { facts.egress };
+    let addresses = match (service_addresses, service_type(server, defaults)) {
+        ([], ServiceType::LoadBalancer) => facts.addresses,
+        ([], _) => egress.clone(),
+        (seen, _) => seen.to_vec(),
+    };
+    Some(Facts { addresses, egress, ..facts })
+}
+
+/// The type of the Service that the world uses.
+pub fn service_type(server: &MailServer, defaults: &Defaults) -> ServiceType {
+    let own = server.spec.service.as_ref().and_then(|service| service.kind);
+    own.or(defaults.service_type).unwrap_or(ServiceType::LoadBalancer)
+}
+
+/// The addresses from which mail leaves, as declared.
+pub fn declared(server: &MailServer) -> Vec<IpAddr> {
+    let addresses = server.spec.egress.iter().flat_map(|egress| &egress.public_addresses);
+    addresses.filter_map(|address| address.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{
+        MailServerSpec,
+        server::{Egress, Service},
+    };
+
+    #[test]
+    fn addresses_come_from_where_they_are_known() {
+        let (load_balancer, node_port) = (Some(ServiceType::LoadBalancer), Some(ServiceType::NodePort));
+        // declared, defaults, seen, type: addresses, egress
+        for (declared, default, seen, kind, addresses, egress) in [
+            ("", "", "", None, "", ""),
+            ("192.0.2.1", "", "", None, "192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1", "", "203.0.113.9", None, "203.0.113.9", "192.0.2.1"),
+            ("", "192.0.2.2", "", load_balancer, "", "192.0.2.2"),
+            ("", "192.0.2.2", "", node_port, "192.0.2.2", "192.0.2.2"),
+            ("192.0.2.1", "192.0.2.2", "", node_port, "192.0.2.1", "192.0.2.1"),
+            ("", "", "203.0.113.9", load_balancer, "203.0.113.9", ""),
+        ] {
+            let list = |text: &str| -> Vec<IpAddr> { text.parse().into_iter().collect() };
+            let mut server = MailServer::new("main", MailServerSpec::default());
+            server.spec.service = Some(Service { kind, ..Service::default() });
+            let public_addresses = list(declared).iter().map(IpAddr::to_string).collect();
+            server.spec.egress = Some(Egress { public_addresses });
+            let defaults = Defaults { egress_addresses: list(default), ..Defaults::default() };
+            let first = "example.com".parse().unwrap();
+            let facts = facts_in_cluster(&server, &first, &defaults, &list(seen)).unwrap();
+            assert_eq!((facts.addresses, facts.egress), (list(addresses), list(egress)), "{declared} {default} {seen}");
+        }
+    }
 }

@@ -187,6 +187,6 @@ fn directory() -> Arc<Directory> {
         }),
     ];
     let directory = Directory::default();
-    directory.replace(Snapshot::new(1, values.into_iter().map(|value| Entry { owner: Uuid::nil(), value }).collect()));
+    directory.replace(Snapshot::new(1, values.into_iter().map(|value| Entry::new(Uuid::nil(), value)).collect()));
     Arc::new(directory)
 }

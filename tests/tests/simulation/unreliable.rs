@@ -145,6 +145,10 @@ impl Backend for Unreliable {
         self.read(self.inner.directory())
     }
 
+    fn directory_listing(&self, of: ListingOf) -> BoxFuture<'_, Result<DirectoryListing, StoreError>> {
+        self.read(self.inner.directory_listing(of))
+    }
+
     fn directory_revision(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.read(self.inner.directory_revision())
     }

@@ -47,17 +47,17 @@ async fn dead_letters_are_kept_14_days(bench: Bench) {
 
 async fn mail_of_a_gone_account_is_kept_30_days(bench: Bench) {
     let (me, bob) = (bench.incarnation().await, AccountId(Uuid::now_v7()));
-    let entry = Entry {
-        owner: bob.0,
-        value: Value::Mailbox(MailboxEntry {
+    let entry = Entry::new(
+        bob.0,
+        Value::Mailbox(MailboxEntry {
             address: "b@example.org".parse().unwrap(),
             account: bob.0,
             quota_bytes: None,
             login: None,
         }),
-    };
-    let put = || DirectoryChange { epoch: 1, put: vec![entry.clone()], delete: vec![] };
-    let delete = || DirectoryChange { epoch: 1, put: vec![], delete: vec![entry.value.key()] };
+    );
+    let put = || DirectoryChange { epoch: 1, put: vec![entry.clone()], ..DirectoryChange::default() };
+    let delete = || DirectoryChange { epoch: 1, delete: vec![entry.value.key()], ..DirectoryChange::default() };
     bench.store.change_directory(put()).await.unwrap();
     for _ in 0..3 {
         let mut one = accept(&[], Some(me));

@@ -122,8 +122,8 @@ async fn sealed_keys_cannot_be_read_from_the_files() {
         private_key: PrivateKey(secret.to_vec()),
     };
     let base64 = serde_json::to_string(&key.private_key).unwrap();
-    let put = vec![Entry { owner: Uuid::nil(), value: Value::DkimKey(key) }];
-    store.change_directory(DirectoryChange { epoch: 1, put: put.clone(), delete: vec![] }).await.unwrap();
+    let put = vec![Entry::new(Uuid::nil(), Value::DkimKey(key))];
+    store.change_directory(DirectoryChange { epoch: 1, put: put.clone(), ..DirectoryChange::default() }).await.unwrap();
     assert_eq!(store.directory().await.unwrap().entries, put);
     let octets: Vec<u8> = ["store.sqlite", "store.sqlite-wal"]
         .iter()

@@ -94,6 +94,10 @@ impl Backend for Moody {
     fn directory(&self) -> BoxFuture<'_, Result<DirectorySet, StoreError>> {
         self.memory.directory()
     }
+    fn directory_listing(&self, of: ListingOf) -> BoxFuture<'_, Result<DirectoryListing, StoreError>> {
+        self.memory.directory_listing(of)
+    }
+
     fn directory_revision(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.memory.directory_revision()
     }

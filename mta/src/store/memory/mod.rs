@@ -9,7 +9,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{FutureExt, future::BoxFuture};
-use paquebot_mta_api::journey::{Event, Queued};
+use paquebot_mta_api::{
+    admin::Listed,
+    journey::{Event, Queued},
+};
 
 mod mail;
 mod queue;
@@ -82,7 +85,7 @@ fn write(state: &mut State, clock: Micros, write: &Write) -> Result<Written, Sto
             state.release(clock, *incarnation);
             Ok(Written::Done)
         }
-        Write::Directory(change) => state.change_directory(clock, change).map(Written::Revision),
+        Write::Directory(change) => state.change_directory(clock, change),
         Write::Lock { account, session, ttl } => state.lock(clock, *account, *session, *ttl).map(done),
         Write::Unlock { account, session } => {
             state.unlock(*account, *session);
@@ -129,7 +132,25 @@ impl Backend for Memory {
 
     fn directory(&self) -> BoxFuture<'_, Result<DirectorySet, StoreError>> {
         self.read(|state| {
-            Ok(DirectorySet { revision: state.revision, entries: state.entries.values().cloned().collect() })
+            Ok(DirectorySet {
+                revision: state.revision,
+                complete: state.complete,
+                entries: state.entries.values().cloned().collect(),
+                unreadable: Vec::new(),
+            })
+        })
+    }
+
+    fn directory_listing(&self, of: ListingOf) -> BoxFuture<'_, Result<DirectoryListing, StoreError>> {
+        self.read(|state| {
+            let wanted = state.entries.iter().filter(|(key, _)| of.has(key));
+            let listed = wanted.map(|(key, it)| Listed { key: key.clone(), owner: it.owner, digest: it.digest });
+            Ok(DirectoryListing {
+                epoch: state.epoch,
+                revision: state.revision,
+                complete: state.complete,
+                entries: listed.collect(),
+            })
         })
     }
 

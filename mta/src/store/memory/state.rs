@@ -8,7 +8,7 @@ use paquebot_mta_api::{
 };
 use uuid::Uuid;
 
-use super::super::types::*;
+use super::super::{backend::Written, rules, types::*};
 use crate::{
     message::{Body, MessageId},
     time::Micros,
@@ -63,6 +63,7 @@ pub(super) struct State {
     pub entries: BTreeMap<String, Entry>,
     pub epoch: u64,
     pub revision: u64,
+    pub complete: bool,
     pub blobs_to_remove: Vec<MessageId>,
 }
 
@@ -87,12 +88,14 @@ impl State {
         true
     }
 
-    pub fn change_directory(&mut self, clock: Micros, change: &DirectoryChange) -> Result<u64, StoreError> {
-        if change.epoch < self.epoch {
-            return Err(StoreError::Fenced);
+    pub fn change_directory(&mut self, clock: Micros, change: &DirectoryChange) -> Result<Written, StoreError> {
+        let owner_of = |key: &str| Ok(self.entries.get(key).map(|entry| entry.owner));
+        if let Err(refusal) = rules::judge_change(change, (self.epoch, self.revision), owner_of)? {
+            return Ok(Written::Refused(refusal));
         }
         self.epoch = change.epoch;
-        let mut changed = self.revision == 0;
+        let mut changed = self.revision == 0 || (change.complete && !self.complete);
+        self.complete |= change.complete;
         for key in &change.delete {
             changed |= self.entries.remove(key).is_some();
         }
@@ -102,7 +105,7 @@ impl State {
         }
         self.mark_accounts(clock);
         self.revision += u64::from(changed);
-        Ok(self.revision)
+        Ok(Written::Revision(self.revision))
     }
 
     /// Which accounts with mail the directory does not have, and since when.

@@ -4,7 +4,7 @@
 //! - `writer`: the thread that writes; `write`: what it writes;
 //! - `checkpoint`: keeps the write-ahead log short;
 //! - `readers`: connections that only read; `read`: what they read;
-//! - `codec`: how a message lies in its row;
+//! - `codec`: how a message lies in its row; `entry`: how a directory entry does;
 //! - `error`: SQLite's errors in the store's words; `sql`: every statement.
 
 use std::{path::Path, sync::Arc};
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 mod checkpoint;
 mod codec;
+mod entry;
 mod error;
 mod open;
 mod read;
@@ -135,6 +136,11 @@ impl Backend for Sqlite {
     fn directory(&self) -> BoxFuture<'_, Result<DirectorySet, StoreError>> {
         let seal = self.seal.clone();
         self.read(move |conn| read::directory(conn, &seal))
+    }
+
+    fn directory_listing(&self, of: ListingOf) -> BoxFuture<'_, Result<DirectoryListing, StoreError>> {
+        let seal = self.seal.clone();
+        self.read(move |conn| read::directory_listing(conn, &seal, of))
     }
 
     fn directory_revision(&self) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -29,7 +29,7 @@ const WAL_BYTES: u64 = 12 * 1024 * 1024;
 const APPLICATION_ID: i64 = 0x5041_5142;
 
 /// Forward only: each is applied once, in this order, and never changes once released.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/001_start.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/001_start.sql"), include_str!("schema/002_directory_complete.sql")];
 
 /// The data directory, held by this process only.
 pub(super) struct Directory {
@@ -195,6 +195,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("store.sqlite"), vec![b'x'; 8192]).unwrap();
         assert!(matches!(opened(folder.path()), Err(StoreError::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_store_from_before_counts_as_complete_and_its_entries_as_to_be_written_again() {
+        for (revision, complete) in [(0_i64, false), (3, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let old = Connection::open(folder.path().join("store.sqlite")).unwrap();
+            old.execute_batch(MIGRATIONS[0]).unwrap();
+            old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            old.pragma_update(None, "user_version", 1).unwrap();
+            old.execute("UPDATE directory_state SET epoch = 1, revision = ?1", [revision]).unwrap();
+            let owner = uuid::Uuid::from_u128(9);
+            let entry = format!(
+                r#"{{"owner":"{owner}","value":{{"domain":{{"domain":"a.example","id":"{owner}","catchAll":null}}}}}}"#
+            );
+            let row = rusqlite::params!["domain/a.example", owner.as_bytes(), [1_u8; 32], entry];
+            old.execute("INSERT INTO directory_entry (key, owner, digest, entry) VALUES (?1, ?2, ?3, ?4)", row)
+                .unwrap();
+            old.execute("INSERT INTO directory_entry (key, owner, digest, entry) VALUES ('b', x'00', x'00', 'no')", [])
+                .unwrap();
+            drop(old);
+            let seal = crate::store::SealKey::new(&[7; 32]).unwrap();
+            let conn = opened(folder.path()).unwrap();
+            let set = super::super::read::directory(&conn, &seal).unwrap();
+            assert_eq!((set.revision.cast_signed(), set.complete), (revision, complete));
+            assert_eq!(set.unreadable, ["b"]);
+            let [entry] = &set.entries[..] else { panic!("{set:?}") };
+            assert_eq!((entry.value.key().as_str(), entry.owner), ("domain/a.example", owner));
+            assert_eq!(entry.digest, paquebot_mta_api::directory::Digest::default());
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Reads, each on a reader's connection.
 
 use paquebot_mta_api::{
-    directory::{Entry, PrivateKey, Value},
+    directory::Entry,
     journey::{Event, Queued},
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use uuid::Uuid;
 
 use super::{
-    codec, error, sql,
+    codec,
+    entry::EntryRow,
+    error, sql,
     write::{integer, journey},
 };
 use crate::{
@@ -83,21 +85,41 @@ pub(super) fn next_due(conn: &Connection, clock: Micros, me: Incarnation) -> Res
 pub(super) fn directory(conn: &Connection, seal: &SealKey) -> Result<DirectorySet, StoreError> {
     // One transaction: the entries are the revision's.
     let snapshot = conn.unchecked_transaction().map_err(error::of)?;
-    let revision = directory_revision(&snapshot)?;
-    let rows = all(&snapshot, sql::DIRECTORY_LIST, [], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
-    })?;
-    let entries = rows.into_iter().map(|(text, sealed)| entry(&text, sealed, seal)).collect::<Result<_, _>>()?;
-    Ok(DirectorySet { revision, entries })
+    let state = directory_state(&snapshot)?;
+    let mut set = DirectorySet { revision: state.revision, complete: state.complete, ..DirectorySet::default() };
+    for row in all(&snapshot, sql::DIRECTORY_LIST, [], |row| Ok(EntryRow::read(row)))? {
+        let (listed, entry) = row.open(seal);
+        match entry {
+            Some(entry) => set.entries.push(Entry { digest: listed.digest, ..entry }),
+            None => set.unreadable.push(listed.key),
+        }
+    }
+    Ok(set)
 }
 
-fn entry(text: &str, sealed: Option<Vec<u8>>, seal: &SealKey) -> Result<Entry, StoreError> {
-    let mut entry: Entry =
-        serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("a directory entry: {error}")))?;
-    if let (Value::DkimKey(key), Some(sealed)) = (&mut entry.value, sealed) {
-        key.private_key = PrivateKey(seal.open(key.domain.as_str(), &key.selector, &sealed)?);
-    }
-    Ok(entry)
+pub(super) fn directory_listing(
+    conn: &Connection,
+    seal: &SealKey,
+    of: ListingOf,
+) -> Result<DirectoryListing, StoreError> {
+    let snapshot = conn.unchecked_transaction().map_err(error::of)?;
+    let mut listing = directory_state(&snapshot)?;
+    // A row that is not wanted is never decoded beyond its key.
+    let rows = all(&snapshot, sql::DIRECTORY_LIST, [], |row| {
+        let wanted = of == ListingOf::All || of.has(&EntryRow::key_of(row));
+        Ok(wanted.then(|| EntryRow::read(row).open(seal).0))
+    })?;
+    listing.entries = rows.into_iter().flatten().collect();
+    Ok(listing)
+}
+
+/// Without the entries.
+fn directory_state(conn: &Connection) -> Result<DirectoryListing, StoreError> {
+    let state = one(conn, sql::DIRECTORY_STATE, [], |row| {
+        let (epoch, revision, complete) = (unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?);
+        Ok(DirectoryListing { epoch, revision, complete, entries: Vec::new() })
+    })?;
+    state.ok_or_else(|| StoreError::Corrupt("the directory's state is gone".into()))
 }
 
 pub(super) fn directory_revision(conn: &Connection) -> Result<u64, StoreError> {

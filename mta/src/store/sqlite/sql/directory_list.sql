@@ -1,1 +1,1 @@
-SELECT entry, sealed FROM directory_entry ORDER BY key
+SELECT key, owner, account, digest, entry, sealed FROM directory_entry ORDER BY key

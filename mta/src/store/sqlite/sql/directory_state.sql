@@ -1,1 +1,1 @@
-SELECT epoch, revision FROM directory_state
+SELECT epoch, revision, complete FROM directory_state

@@ -1,67 +1,56 @@
-//! The directory's writes: epoch, revision, digests, sealed keys.
+//! The directory's writes: who may write, whose a name is, sealed keys.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use paquebot_mta_api::directory::{Entry, PrivateKey, Value};
 use rusqlite::params;
+use uuid::Uuid;
 
-use super::{super::sql, Tx, integer};
-use crate::store::types::*;
+use super::{
+    super::{entry::EntryRow, sql},
+    Tx, integer,
+};
+use crate::store::{backend::Written, rules, types::*};
 
 impl Tx<'_> {
-    pub(super) fn change_directory(&mut self, change: &DirectoryChange) -> Result<u64, StoreError> {
-        let (epoch, revision) = self
-            .one(sql::DIRECTORY_STATE, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?
-            .ok_or_else(|| StoreError::Corrupt("the directory's state is gone".into()))?;
-        let new_epoch = integer(change.epoch);
-        if new_epoch < epoch {
-            return Err(StoreError::Fenced);
+    /// A refusal comes before anything is written.
+    pub(super) fn change_directory(&mut self, change: &DirectoryChange) -> Result<Written, StoreError> {
+        let state = self.one(sql::DIRECTORY_STATE, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let (epoch, revision, complete): (i64, i64, bool) =
+            state.ok_or_else(|| StoreError::Corrupt("the directory's state is gone".into()))?;
+        let here = (epoch.unsigned_abs(), revision.unsigned_abs());
+        if let Err(refusal) = rules::judge_change(change, here, |key| self.owner_of(key))? {
+            return Ok(Written::Refused(refusal));
         }
-        let mut changed = revision == 0;
+        let mut changed = revision == 0 || (change.complete && !complete);
         for key in &change.delete {
             changed |= self.execute(sql::DIRECTORY_DELETE, [key])? > 0;
         }
         for entry in &change.put {
-            changed |= self.put(entry)?;
+            changed |= self.put(EntryRow::of(entry, self.seal)?)?;
         }
         if changed {
             self.execute(sql::ACCOUNT_MARK_BACK, [])?;
             self.execute(sql::ACCOUNT_MARK_GONE, [self.clock.0])?;
         }
         let revision = revision + i64::from(changed);
+        let new_epoch = integer(change.epoch);
         if changed || new_epoch != epoch {
-            self.execute(sql::DIRECTORY_STATE_SET, params![new_epoch, revision])?;
+            self.execute(sql::DIRECTORY_STATE_SET, params![new_epoch, revision, complete || change.complete])?;
         }
-        Ok(revision.unsigned_abs())
+        Ok(Written::Revision(revision.unsigned_abs()))
     }
 
-    /// Puts an entry; `false` where it is there already, octet for octet.
-    fn put(&self, entry: &Entry) -> Result<bool, StoreError> {
-        let key = entry.value.key();
-        let whole = json(entry)?;
-        let hash = digest(&SHA256, whole.as_bytes());
-        let before = self.one(sql::DIRECTORY_DIGEST, [&key], |row| row.get::<_, Vec<u8>>(0))?;
-        if before.is_some_and(|before| before == hash.as_ref()) {
+    /// Nobody's where the owner cannot be read, as the key is listed.
+    fn owner_of(&self, key: &str) -> Result<Option<Uuid>, StoreError> {
+        self.one(sql::DIRECTORY_OWNER, [key], |row| Ok(row.get(0).map(Uuid::from_bytes).unwrap_or_default()))
+    }
+
+    /// Puts an entry; `false` where it is there already, octet for octet, and can be read.
+    fn put(&self, new: EntryRow) -> Result<bool, StoreError> {
+        let before = self.one(sql::DIRECTORY_ROW, [&new.key], |row| Ok(EntryRow::read(row)))?;
+        if before.is_some_and(|before| before.is_same(&new, self.seal)) {
             return Ok(false);
         }
-        let (text, sealed) = match &entry.value {
-            Value::DkimKey(dkim) => {
-                let sealed = self.seal.seal(dkim.domain.as_str(), &dkim.selector, &dkim.private_key.0)?;
-                let mut bare = dkim.clone();
-                bare.private_key = PrivateKey(Vec::new());
-                (json(&Entry { owner: entry.owner, value: Value::DkimKey(bare) })?, Some(sealed))
-            }
-            _ => (whole, None),
-        };
-        let account = match &entry.value {
-            Value::Mailbox(mailbox) => Some(mailbox.account.as_bytes()),
-            _ => None,
-        };
-        let row = params![key, entry.owner.as_bytes(), account, hash.as_ref(), text, sealed];
-        self.execute(sql::DIRECTORY_PUT, row)?;
+        let EntryRow { key, owner, account, digest, entry, sealed } = new;
+        self.execute(sql::DIRECTORY_PUT, params![key, owner, account, digest, entry, sealed])?;
         Ok(true)
     }
-}
-
-fn json(entry: &Entry) -> Result<String, StoreError> {
-    serde_json::to_string(entry).map_err(|error| StoreError::Conflict(format!("{}: {error}", entry.value.key())))
 }

@@ -54,7 +54,7 @@ impl Tx<'_> {
             }
             Write::Beat { incarnation, ttl } => self.beat(*incarnation, *ttl)?,
             Write::Release(incarnation) => self.end_incarnation(*incarnation)?,
-            Write::Directory(change) => return self.change_directory(change).map(Written::Revision),
+            Write::Directory(change) => return self.change_directory(change),
             Write::Lock { account, session, ttl } => self.lock(*account, *session, *ttl)?,
             Write::Unlock { account, session } => self.unlock(*account, *session)?,
             Write::Expunge { account, mailbox, uids, session, events } => {

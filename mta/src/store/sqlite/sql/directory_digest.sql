@@ -1,1 +1,0 @@
-SELECT digest FROM directory_entry WHERE key = ?1

@@ -1,0 +1,1 @@
+SELECT owner FROM directory_entry WHERE key = ?1
