@@ -22,6 +22,8 @@ use crate::names::{COMPONENT, INSTANCE};
 pub type Data = BTreeMap<String, ByteString>;
 /// Secrets of one resource that are read at most.
 const LISTED_MAX: u32 = 500;
+/// Rows that may be of Secrets that are gone; at this number, and each time it has doubled, those go.
+const KNOWN_MIN: usize = 1024;
 
 /// Reads Secrets; remembers, by version, what somebody made of one.
 pub struct Secrets<T> {
@@ -83,6 +85,9 @@ impl<T: Clone> Secrets<T> {
         let Some(secret) = read(&self.client, name).await? else { return Ok(None) };
         let made = make(&secret);
         let mut known = self.lock();
+        if known.len() >= KNOWN_MIN && known.len().is_power_of_two() {
+            known.retain(|name, _| self.world.secret_version(name).is_some());
+        }
         let empty = || Known { version: version.clone(), parts: HashMap::new() };
         known.entry(name.clone()).or_insert_with(empty).set(version.clone(), part, made.clone());
         Ok(Some(made))

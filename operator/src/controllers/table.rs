@@ -122,9 +122,9 @@ impl<T: Clone> Table<T> {
         self.present.load(Ordering::Acquire)
     }
 
-    /// The cluster knows the kind, or does not. Says whether that is new.
-    pub fn set_present(&self, present: bool) -> bool {
-        self.present.swap(present, Ordering::AcqRel) != present
+    /// The cluster knows the kind, or does not.
+    pub fn set_present(&self, present: bool) {
+        self.present.store(present, Ordering::Release);
     }
 
     /// Takes an event in; `told` learns of each change. A list that comes again replaces the

@@ -36,15 +36,15 @@ pub struct Watch<K> {
     /// The kind may be absent from the cluster (another project's), or not for us to see (a Role instead of a
     /// ClusterRole): then there is nothing of it.
     pub optional: bool,
-    /// Learns that an optional kind has come to the cluster.
-    came: Option<Box<dyn Fn() + Send + Sync>>,
+    /// Learns that a list is complete.
+    listed: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl<K: Resource> Watch<K> {
     /// All objects of this API. With [`kube::core::PartialObjectMeta`] what they hold never reaches us.
     pub fn new(api: Api<K>, namespace: &str) -> Self {
         let what = api.resource_url().to_owned();
-        Self { api, namespace: namespace.to_owned(), labels: None, only: None, what, optional: false, came: None }
+        Self { api, namespace: namespace.to_owned(), labels: None, only: None, what, optional: false, listed: None }
     }
 
     /// Only objects with these labels.
@@ -65,9 +65,10 @@ impl<K: Resource> Watch<K> {
         Self { optional: true, ..self }
     }
 
-    /// Whoever waits for the kind hears that it is there.
-    pub fn when_it_comes(self, came: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { came: Some(Box::new(came)), ..self }
+    /// Learns of each complete list: an optional kind may have come to the cluster, and what was written while nobody
+    /// watched may be gone again, of which no event tells.
+    pub fn when_listed(self, listed: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { listed: Some(Box::new(listed)), ..self }
     }
 }
 
@@ -111,10 +112,9 @@ pub async fn follow<K, T>(
                     table.take(&watch.namespace, event, &make, &mut told);
                     if listed {
                         (faults, seen) = (0, true);
-                        if table.set_present(true)
-                            && let Some(came) = &watch.came
-                        {
-                            came();
+                        table.set_present(true);
+                        if let Some(listed) = &watch.listed {
+                            listed();
                         }
                     }
                 }
@@ -173,7 +173,44 @@ fn code(error: &watcher::Error) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{Client, client::Body};
+
     use super::*;
+
+    /// Lists nothing, then says that the watch is too old.
+    const LISTED_AND_GONE: &str = concat!(
+        r#"{"type":"BOOKMARK","object":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"resourceVersion":"7","#,
+        r#""annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
+        "\n",
+        r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","code":410,"#,
+        r#""message":"too old","reason":"Expired"}}"#,
+        "\n"
+    );
+
+    #[tokio::test(start_paused = true)]
+    async fn each_list_is_told_of() {
+        let service = tower::service_fn(|_: Request<Body>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Body::from(LISTED_AND_GONE.as_bytes().to_vec())))
+        });
+        let (closing, lists) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let (enough, counted) = (closing.clone(), lists.clone());
+        let watch: Watch<ConfigMap> =
+            Watch::new(Api::all(Client::new(service, "default")), "").when_listed(move || {
+                if counted.fetch_add(1, Ordering::Relaxed) == 2 {
+                    enough.cancel();
+                }
+            });
+        let table: Table<()> = Table::new(&[String::new()]);
+        follow(watch, &table, |_| (), |_| {}, Activity::default(), closing).await;
+        assert_eq!(lists.load(Ordering::Relaxed), 3, "a second list tells what a first one does");
+    }
 
     #[test]
     fn what_is_nothing() {

@@ -78,7 +78,7 @@ impl Watches {
             // Whoever may see it now may perhaps write it too.
             let granted = world.clone();
             let watch = Watch::new(dynamic(&self.client, &resource, ""), "").named(webhook::NAME).optional();
-            let watch = watch.when_it_comes(move || granted.own_moved.notify_one());
+            let watch = watch.when_listed(move || granted.own_moved.notify_one());
             self.tasks.spawn(async move {
                 let make = |object| Owned::of(object, false);
                 let told = |told: Told<'_, Owned>| own_moved(&world, &told);
@@ -103,11 +103,15 @@ impl Watches {
         let Some(table) = self.world.owned.get(name).cloned() else { return };
         let foreign = FOREIGN.contains(&kind.group.as_str());
         let api = dynamic(&self.client, &ApiResource::from_gvk(&kind), namespace);
-        let mut watch: Watch<DynamicObject> = Watch::new(api, namespace).labelled(&format!("{MANAGED_BY}={MANAGER}"));
+        let world = self.world.clone();
+        let mut watch: Watch<DynamicObject> =
+            Watch::new(api, namespace).labelled(&format!("{MANAGED_BY}={MANAGER}")).when_listed(move || {
+                if world.is_synced() {
+                    world.everything();
+                }
+            });
         if foreign {
-            // Certificates and DNSEndpoints were wanted before their kind was there.
-            let world = self.world.clone();
-            watch = watch.optional().when_it_comes(move || world.everything());
+            watch = watch.optional();
         }
         let (world, activity, closing) = (self.world.clone(), self.activity.clone(), self.closing.clone());
         self.tasks.spawn(async move {

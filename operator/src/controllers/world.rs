@@ -7,7 +7,6 @@ use std::{
 };
 
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::Resource;
 use paquebot_mta_api::address::Address;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -204,21 +203,27 @@ impl World {
             let (namespace, name) = server_of(it);
             Name::new(namespace, name)
         };
-        self.domains_of_server.moved(name, before.map(server), after.map(server));
+        let (from, to) = (before.map(server), after.map(server));
+        self.domains_of_server.moved(name, from.clone(), to.clone());
         self.domains_by_name.moved(name, before.map(|_| name.name.clone()), after.map(|_| name.name.clone()));
         self.owner_changed("MailDomain", name, after.map(|_| Key::Domain(name.clone())));
-        self.note_gone(told);
+        let mailboxes = self.mailboxes_of_domain.with(name);
+        if from != to && !told.listed {
+            // With it go the entries of its Mailboxes, though these stay.
+            let mailboxes = mailboxes.iter().filter_map(|it| self.mailboxes.get(it));
+            self.note_gone(before.map(|it| ids::uid(&**it)).into_iter().chain(mailboxes.map(|it| ids::uid(&*it))));
+        }
         if is_status_only(before.map(|it| &it.metadata), after.map(|it| &it.metadata)) {
             return;
         }
         self.queue.add(Key::Domain(name.clone()));
-        before.iter().chain(&after).for_each(|it| self.queue.add(Key::Server(server(it))));
+        from.into_iter().chain(to).for_each(|it| self.queue.add(Key::Server(it)));
         let publishes = |it: &Arc<MailDomain>| it.spec.dns.dns_endpoint.is_some();
         if before.map(publishes) != after.map(publishes) {
             let rivals = self.domains_by_name.with(&name.name);
             rivals.into_iter().for_each(|rival| self.queue.add(Key::Domain(rival)));
         }
-        self.mailboxes_of_domain.with(name).into_iter().for_each(|it| self.queue.add(Key::Mailbox(it)));
+        mailboxes.into_iter().for_each(|it| self.queue.add(Key::Mailbox(it)));
     }
 
     /// A MailServer came, changed or went.
@@ -242,7 +247,9 @@ impl World {
         let (from, to) = (before.map(domain), after.map(domain));
         self.mailboxes_of_domain.moved(name, from.clone(), to.clone());
         self.owner_changed("Mailbox", name, after.map(|_| Key::Mailbox(name.clone())));
-        self.note_gone(told);
+        if from != to && !told.listed {
+            self.note_gone(before.map(|it| ids::uid(&**it)));
+        }
         if is_status_only(before.map(|it| &it.metadata), after.map(|it| &it.metadata)) {
             return;
         }
@@ -321,18 +328,17 @@ impl World {
         self.servers.all().into_iter().for_each(|(it, _)| self.queue.add(Key::Server(it)));
     }
 
-    /// UIDs of MailDomains and Mailboxes that a watch saw deleted.
+    /// UIDs of MailDomains and Mailboxes that left a directory before our eyes: deleted, or moved elsewhere, or with
+    /// their MailDomain.
     pub fn gone(&self) -> Arc<HashSet<Uuid>> {
         self.gone.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers who was deleted before our eyes. What a list lacks does not count: a list can be wrong.
-    fn note_gone<K: Resource<DynamicType = ()>>(&self, told: Told<'_, Arc<K>>) {
-        let (Some(before), None, false) = (told.before, told.after, told.listed) else { return };
+    /// Remembers who left. Only what an event told counts: what a list lacks was perhaps never deleted by anybody.
+    fn note_gone(&self, uids: impl IntoIterator<Item = Uuid>) {
         let mut gone = self.gone.write().unwrap_or_else(PoisonError::into_inner);
-        if gone.len() < GONE_MAX {
-            Arc::make_mut(&mut gone).insert(ids::uid(&**before));
-        }
+        let room = GONE_MAX.saturating_sub(gone.len());
+        Arc::make_mut(&mut gone).extend(uids.into_iter().take(room));
     }
 
     fn owner_changed(&self, kind: &str, name: &Name, key: Option<Key>) {
@@ -359,6 +365,8 @@ fn is_status_only(before: Option<&Meta>, after: Option<&Meta>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kube::runtime::watcher::Event;
+
     use super::*;
     use crate::api::{MailDomainSpec, MailboxSpec};
 
@@ -400,6 +408,50 @@ mod tests {
         assert_eq!(world.queue.next().await, Key::Domain(name.clone()), "what it owns was deleted");
         deleted(&Name::new("other", "x"));
         assert_eq!(world.queue.len(), 1, "another namespace's object is not its own");
+    }
+
+    #[test]
+    fn what_leaves_before_our_eyes_is_explained_with_all_of_its_mailboxes() {
+        let uid = |number: u128| Uuid::from_u128(number);
+        let domain = |server: &str| {
+            let mut domain = MailDomain::new("example.com", MailDomainSpec::default());
+            (domain.metadata.namespace, domain.metadata.uid) = (Some("mail".to_owned()), Some(uid(3).to_string()));
+            domain.spec.server_ref.name = server.to_owned();
+            domain
+        };
+        let mailbox = |number: u128, address: &str| {
+            let spec = MailboxSpec { address: address.to_owned(), quota: None, password_secret_ref: None };
+            let mut mailbox = Mailbox::new(&format!("m{number}"), spec);
+            (mailbox.metadata.namespace, mailbox.metadata.uid) =
+                (Some("mail".to_owned()), Some(uid(number).to_string()));
+            mailbox
+        };
+        let domains = |world: &World, event| {
+            world.domains.take("", event, Arc::new, |told: Told<'_, Arc<MailDomain>>| world.domain_changed(told));
+        };
+        let mailboxes = |world: &World, event| {
+            world.mailboxes.take("", event, Arc::new, |told: Told<'_, Arc<Mailbox>>| world.mailbox_changed(told));
+        };
+        let after = |change: &dyn Fn(&World)| {
+            let world = World::new(&[String::new()]);
+            domains(&world, Event::Apply(domain("main")));
+            mailboxes(&world, Event::Apply(mailbox(1, "a@example.com")));
+            mailboxes(&world, Event::Apply(mailbox(2, "b@example.org")));
+            change(&world);
+            let mut gone: Vec<u128> = world.gone().iter().map(Uuid::as_u128).collect();
+            gone.sort_unstable();
+            gone
+        };
+        assert_eq!(after(&|world| domains(world, Event::Delete(domain("main")))), [1, 3]);
+        assert_eq!(after(&|world| domains(world, Event::Apply(domain("other")))), [1, 3], "to another server");
+        assert_eq!(after(&|world| domains(world, Event::Apply(domain("main")))), []);
+        assert_eq!(after(&|world| mailboxes(world, Event::Delete(mailbox(2, "b@example.org")))), [2]);
+        assert_eq!(after(&|world| mailboxes(world, Event::Apply(mailbox(2, "b@example.net")))), [2], "elsewhere");
+        let listed = |world: &World| {
+            [Event::Init, Event::InitDone].into_iter().for_each(|event| domains(world, event));
+            [Event::Init, Event::InitDone].into_iter().for_each(|event| mailboxes(world, event));
+        };
+        assert_eq!(after(&listed), [], "what a list lacks was perhaps never deleted");
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct Target {
     pub watches_synced: bool,
     /// Whether what every resource wants is in `desired`: before that, no directory is called complete.
     pub all_known: bool,
-    /// UIDs of resources that a watch of this process saw deleted.
+    /// UIDs of resources that left this directory, or another, before the eyes of this process: what they do not want
+    /// any more is explained.
     pub gone: Arc<HashSet<Uuid>>,
     /// How many held deletions a person has confirmed: exactly that many are carried out.
     pub confirmed: Option<usize>,

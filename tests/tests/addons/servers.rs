@@ -43,7 +43,7 @@ pub fn bind(cluster: &Cluster, folder: &Path) -> Process {
 pub fn power(cluster: &Cluster, folder: &Path) -> Process {
     let path = folder.display().to_string();
     let configuration = format!(
-        "launch=lmdb\nlmdb-filename={path}/zones\nlmdb-shards=1\nlocal-address={POWER}\nsocket-dir={path}\nallow-axfr-ips=0.0.0.0/0\n\
+        "launch=lmdb\nlmdb-filename={path}/zones\nlmdb-shards=1\nlmdb-map-size=16\nlocal-address={POWER}\nsocket-dir={path}\nallow-axfr-ips=0.0.0.0/0\n\
          cache-ttl=0\nnegquery-cache-ttl=0\nquery-cache-ttl=0\n\
          api=yes\napi-key={POWER_KEY}\nwebserver-address=127.0.0.1\nwebserver-port=8081\n"
     );
