@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paquebot::settings::Settings;
+use paquebot::{dns::verify::schedule::RETRY_MAX, settings::Settings};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -20,8 +20,10 @@ use crate::{
     program, repository, tool,
 };
 
-mod rights;
+pub mod rights;
 
+/// By when it has looked at name servers again, however often it found nothing there before.
+pub const NEXT_LOOK: Duration = Duration::from_secs(RETRY_MAX.as_secs() * 6 / 5 + PATIENCE.as_secs());
 /// The port of its metrics, at a loopback address of its own.
 const METRICS_PORT: u16 = 9090;
 
@@ -171,7 +173,10 @@ impl Operator<'_> {
     pub fn wait_to_settle(&self, quiet: Duration) {
         let (mut before, mut since) = (String::new(), Instant::now());
         wait_until("the operator settles", || {
-            let now = self.get("/metrics").unwrap_or_default();
+            let Some(now) = self.get("/metrics") else {
+                since = Instant::now();
+                return false;
+            };
             let now: String = now.lines().filter(|line| line.contains("reconciles_total")).collect();
             if now != before {
                 (before, since) = (now, Instant::now());

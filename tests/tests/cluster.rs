@@ -193,12 +193,13 @@ fn components_stop_and_a_user_is_cut_off_while_pods_run_on() {
         cluster.exec(Place::Node, "setpriv", &arguments, b"").code == 0
     };
     let api = format!("127.0.0.1:{port}");
-    assert!(reaches(&api));
+    wait_until("a connection to the API server", || reaches(&api));
     let cut = cluster.cut_from_api(Who::User(65534));
-    assert!(!reaches(&api) && reaches(&format!("{pod}:8080")));
+    assert!(!reaches(&api));
+    wait_until("a connection to the pod", || reaches(&format!("{pod}:8080")));
     cluster.must(&["get", "nodes"], "");
     drop(cut);
-    assert!(reaches(&api));
+    wait_until("a connection again", || reaches(&api));
     assert_eq!(namespace.field("pod/web", "{.status.containerStatuses[0].containerID}"), started);
 }
 

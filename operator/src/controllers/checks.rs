@@ -16,7 +16,7 @@ use super::{
 };
 use crate::dns::{
     Record,
-    verify::{Checks, Options, Verification, fingerprint, verify},
+    verify::{Checks, Options, Outcome, Verification, fingerprint, verify},
 };
 
 /// What to look for, and what came of it.
@@ -92,7 +92,7 @@ impl NameServers {
                 tasks.spawn(async move {
                     let started = Instant::now();
                     if look.await.is_err() {
-                        ended.finished(&key, false, started);
+                        ended.finished(&key, Outcome::Failing, started);
                     }
                 });
             }
@@ -115,32 +115,38 @@ impl NameServers {
     async fn look(&self, name: &Name) {
         let started = Instant::now();
         let wanted = self.lock().looks.get(name).map(|it| (it.records.clone(), it.resolvers.clone(), it.fingerprint));
-        let Some((records, resolvers, fingerprint)) = wanted else { return self.finished(name, false, started) };
-        let seen = Arc::new(verify(&records, &resolvers, &self.options).await);
-        let fine = seen.holds();
-        let new = {
-            let mut state = self.lock();
-            match state.looks.get_mut(name).filter(|it| it.fingerprint == fingerprint) {
-                Some(look) => {
-                    let new = look.last.as_ref() != Some(&seen);
-                    look.last = Some(seen);
-                    new
-                }
-                None => false,
-            }
+        let Some((records, resolvers, fingerprint)) = wanted else {
+            return self.finished(name, Outcome::Failing, started);
         };
-        if new {
+        let seen = Arc::new(verify(&records, &resolvers, &self.options).await);
+        let before = {
+            let mut state = self.lock();
+            let look = state.looks.get_mut(name).filter(|it| it.fingerprint == fingerprint);
+            look.map(|look| look.last.replace(seen.clone()))
+        };
+        let outcome = outcome(before.as_ref().and_then(Option::as_deref), &seen);
+        if before.is_some_and(|it| it.as_ref() != Some(&seen)) {
             self.world.queue.add(Key::Domain(name.clone()));
         }
-        self.finished(name, fine, started);
+        self.finished(name, outcome, started);
     }
 
-    fn finished(&self, name: &Name, fine: bool, started: Instant) {
-        self.lock().checks.finished(name, fine, started, Instant::now(), rand::random());
+    fn finished(&self, name: &Name, outcome: Outcome, started: Instant) {
+        self.lock().checks.finished(name, outcome, started, Instant::now(), rand::random());
         self.changed.notify_one();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of two looks at the same records. Words may differ from look to look; what becomes of a record does not.
+fn outcome(before: Option<&Verification>, seen: &Verification) -> Outcome {
+    let states = |it: &Verification| it.records.iter().map(|it| it.state).collect::<Vec<_>>();
+    match before {
+        _ if seen.holds() => Outcome::Fine,
+        Some(before) if states(before) != states(seen) => Outcome::Moving,
+        _ => Outcome::Failing,
     }
 }

@@ -14,8 +14,8 @@ check() { # check NAME COMMAND...: its output has to match $want, if that is set
 fails() { ! "$@"; }
 # retry takes $want too, if there is one.
 retry() {
-  local out
-  for _ in {1..60}; do
+  local out until=$((SECONDS + 90))
+  while ((SECONDS < until)); do
     if out=$("$@" 2>&1) && [[ -z ${want-} || $out == *"$want"* ]]; then echo "$out"; return; fi
     sleep 0.2
   done

@@ -11,7 +11,7 @@ k() { cluster kubectl -n network "$@"; }
 cluster image --name localhost/hello:1 --file "$bin/hello:/hello" --out "$dir/hello.tar" /hello >/dev/null
 want="localhost/hello:1" check "load an image, its name printed" cluster load --dir "$dir" "$dir/hello.tar"
 k apply -f network.yaml >/dev/null
-check "pods ready" k wait pod --all --for=condition=Ready --timeout=60s
+check "pods ready" k wait pod --all --for=condition=Ready --timeout=90s
 
 address() { k get svc "$1" -o jsonpath='{.status.loadBalancer.ingress[0].ip}'; }
 want="198.51.100." check "a load balancer's address" retry address local
@@ -79,5 +79,5 @@ k create configmap audited --from-literal=secret=do-not-log >/dev/null
 want="1" check "the audit log" audited
 check "holds no content" fails grep -q do-not-log "$dir/log/audit.log"
 
-check "namespace deletion" k delete ns network --timeout=60s
+check "namespace deletion" k delete ns network --timeout=90s
 verdict

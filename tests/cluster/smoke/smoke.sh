@@ -10,8 +10,8 @@ cluster image --name localhost/hello:1 --file "$bin/hello:/hello" --out "$dir/he
 check "load an image" cluster load --dir "$dir" "$dir/hello.tar"
 
 k apply -f app.yaml >/dev/null
-check "deployment ready" k rollout status deploy/hello --timeout=60s
-check "client pod ready" k wait pod/client --for=condition=Ready --timeout=30s
+check "deployment ready" k rollout status deploy/hello --timeout=90s
+check "client pod ready" k wait pod/client --for=condition=Ready --timeout=90s
 want="version 1" check "service by name, from a pod" retry k exec client -- /hello get http://hello.smoke.svc.cluster.local
 want="version 1" check "service by short name" k exec client -- /hello get http://hello
 want="from-configmap" check "configmap, exec" k exec deploy/hello -c hello -- /hello cat /settings/greeting
@@ -40,17 +40,17 @@ want="no such host" check "NXDOMAIN for the rest" fails k exec client -- /hello 
 want="violates PodSecurity" check "pod security refuses root" fails k run root --image=localhost/hello:1 -- sleep
 
 k set env deploy/hello -c hello VERSION=2 >/dev/null
-check "rolling update" k rollout status deploy/hello --timeout=60s
+check "rolling update" k rollout status deploy/hello --timeout=90s
 want="version 2" check "service answers with the new version" retry k exec client -- /hello get http://hello
-check "pod deletion" k delete pod -l app=hello --timeout=30s
-check "pods come back" k rollout status deploy/hello --timeout=60s
+check "pod deletion" k delete pod -l app=hello --timeout=90s
+check "pods come back" k rollout status deploy/hello --timeout=90s
 
 k apply -f stateful.yaml >/dev/null
-check "statefulset with volume claims" k rollout status sts/db --timeout=60s
+check "statefulset with volume claims" k rollout status sts/db --timeout=90s
 want="hello from db-1" check "pod by its stable name" retry k exec client -- /hello get http://db-1.db:8080
 
 k create ns chart >/dev/null
-check "helm install --wait, with a CRD" cluster helm install smoke chart -n chart --wait --timeout 60s
+check "helm install --wait, with a CRD" cluster helm install smoke chart -n chart --wait --timeout 90s
 widget() { printf 'apiVersion: smoke.example/v1\nkind: Widget\nmetadata: {name: w}\nspec: {low: %s, high: %s}\n' "$1" "$2" | k apply -f -; }
 want="low must not exceed high" check "CEL rule of a CRD" fails widget 3 2
 want="high is too high" check "validating admission policy" retry fails widget 3 200
@@ -66,10 +66,10 @@ if [[ -d /usr/lib/postgresql/15 ]]; then
     /usr/lib/postgresql/15/bin/postgres
   check "load a PostgreSQL image" cluster load --dir "$dir" "$dir/postgres.tar"
   k apply -f postgres.yaml >/dev/null
-  check "PostgreSQL pod ready" k wait pod/postgres --for=condition=Ready --timeout=60s
+  check "PostgreSQL pod ready" k wait pod/postgres --for=condition=Ready --timeout=90s
   want="PostgreSQL 15" check "PostgreSQL by its service" cluster exec --dir "$dir" \
     psql -h postgres.smoke.svc.cluster.local -U postgres -Atc 'select version()'
 fi
 
-check "namespace deletion" k delete ns smoke chart --timeout=60s
+check "namespace deletion" k delete ns smoke chart --timeout=90s
 verdict

@@ -1,5 +1,7 @@
 //! A namespace that goes with its test.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{Cluster, PATIENCE};
@@ -26,7 +28,8 @@ impl Cluster {
         ));
         let namespace = Namespace { name, cluster: self };
         // Pods are refused until there is one.
-        namespace.must(&["wait", "--for=create", "serviceaccount/default", &patience()], "");
+        let patience = format!("--timeout={}s", PATIENCE.as_secs());
+        namespace.must(&["wait", "--for=create", "serviceaccount/default", &patience], "");
         namespace
     }
 }
@@ -57,10 +60,16 @@ impl Namespace<'_> {
     /// Waits as `kubectl wait --for=...` does, also for objects that are not there yet: `condition=Ready`,
     /// `jsonpath={.status.phase}=Running`, `delete`.
     pub fn wait(&self, object: &str, condition: &str) {
+        self.wait_within(object, condition, PATIENCE);
+    }
+
+    /// The same of what takes its time also on a fast machine.
+    pub fn wait_within(&self, object: &str, condition: &str, patience: Duration) {
+        let patience = format!("--timeout={}s", patience.as_secs());
         if condition != "delete" {
-            self.must(&["wait", object, "--for=create", &patience()], "");
+            self.must(&["wait", object, "--for=create", &patience], "");
         }
-        let ran = self.kubectl(&["wait", object, &format!("--for={condition}"), &patience()], "");
+        let ran = self.kubectl(&["wait", object, &format!("--for={condition}"), &patience], "");
         assert_eq!(ran.code, 0, "{object} {condition}: {}\n{}", ran.text(), self.state());
     }
 
@@ -82,8 +91,4 @@ impl Drop for Namespace<'_> {
             eprintln!("namespace {} is not deleted: {}", self.name, ran.text());
         }
     }
-}
-
-fn patience() -> String {
-    format!("--timeout={}s", PATIENCE.as_secs())
 }

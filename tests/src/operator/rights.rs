@@ -54,8 +54,10 @@ pub(super) fn take_back(cluster: &Cluster, home: &str, account: &str) {
 ///
 /// An API server that has just started denies for a moment what it allows later: it answers before it has read the
 /// rules. What was allowed at any time is no right that lacks.
-pub(super) fn denied(requests: Vec<Request>, user: &str, roles_only: bool) -> Vec<Request> {
-    let what = |it: &Request| [&it.verb, &it.resource, &it.namespace, &it.name].map(String::clone);
+pub fn denied(requests: Vec<Request>, user: &str, roles_only: bool) -> Vec<Request> {
+    // A right to create is not given by name, and a request that is denied unread has none.
+    let name = |it: &Request| if it.verb == "create" { String::new() } else { it.name.clone() };
+    let what = |it: &Request| [it.verb.clone(), it.resource.clone(), it.namespace.clone(), name(it)];
     let requests: Vec<Request> = requests.into_iter().filter(|it| it.user == user).collect();
     let allowed: BTreeSet<[String; 4]> = requests.iter().filter(|it| !it.denied).map(what).collect();
     let expected = |it: &Request| roles_only && it.namespace.is_empty();

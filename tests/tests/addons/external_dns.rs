@@ -7,7 +7,7 @@ use paquebot::settings::ZoneGrant;
 use paquebot_tests::{
     addons::external_dns,
     cluster::{Cluster, Namespace, Process, wait_until},
-    operator::{Operator, Start},
+    operator::{NEXT_LOOK, Operator, Start},
 };
 
 use crate::servers::{
@@ -31,7 +31,7 @@ fn power_dns_follows_to_the_end() {
     let _operator = operator(&mail, POWER_ZONE);
     let empty = names(&cluster, POWER, POWER_ZONE);
     declare(&mail, POWER_ZONE);
-    mail.wait(&format!("maildomain/{POWER_ZONE}"), "condition=Ready");
+    mail.wait_within(&format!("maildomain/{POWER_ZONE}"), "condition=Ready", NEXT_LOOK);
     is_published(&cluster, POWER, POWER_ZONE);
 
     // Mail leaves from elsewhere: the one SPF record is another.
@@ -39,7 +39,7 @@ fn power_dns_follows_to_the_end() {
     assert_eq!(answers(&cluster, POWER, POWER_ZONE, "TXT"), spf(EGRESS));
     leaves_from(&mail, OTHER_EGRESS);
     wait_until("the other SPF record", || answers(&cluster, POWER, POWER_ZONE, "TXT") == spf(OTHER_EGRESS));
-    mail.wait(&format!("maildomain/{POWER_ZONE}"), "condition=Ready");
+    mail.wait_within(&format!("maildomain/{POWER_ZONE}"), "condition=Ready", NEXT_LOOK);
 
     // The domain goes, and all of its records with it.
     mail.must(&["delete", "maildomain", POWER_ZONE], "");
@@ -61,7 +61,7 @@ fn bind_is_published_to_and_what_stays_there_is_said() {
     let _operator = operator(&mail, BIND_ZONE);
     declare(&mail, BIND_ZONE);
     let object = format!("maildomain/{BIND_ZONE}");
-    mail.wait(&object, "condition=Ready");
+    mail.wait_within(&object, "condition=Ready", NEXT_LOOK);
     is_published(&cluster, BIND, BIND_ZONE);
 
     // Two SPF records are none (RFC 7208 4.5).
@@ -71,7 +71,7 @@ fn bind_is_published_to_and_what_stays_there_is_said() {
         assert_eq!(answers(&cluster, BIND, &name, "TXT").len(), 2);
         remove(&cluster, BIND, BIND_ZONE, &name, "TXT", &format!("\"v=spf1 ip4:{EGRESS} -all\""));
     }
-    mail.wait(&object, "condition=Ready");
+    mail.wait_within(&object, "condition=Ready", NEXT_LOOK);
 }
 
 fn operator<'a>(home: &'a Namespace<'a>, zone: &str) -> Operator<'a> {

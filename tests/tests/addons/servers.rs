@@ -4,7 +4,8 @@
 use std::{fs, path::Path};
 
 use paquebot_tests::{
-    cluster::{Cluster, NAME_SERVERS, Namespace, Place, Process, wait_until},
+    cluster::{Cluster, NAME_SERVERS, Namespace, Place, Process, wait_until, wait_within},
+    operator::NEXT_LOOK,
     tool,
 };
 
@@ -96,16 +97,16 @@ fn lines(cluster: &Cluster, script: &str, words: &[&str]) -> Vec<String> {
     lines
 }
 
-/// Waits until a condition of an object says all of these words.
+/// Waits until a condition of an object, which follows from a look at the name servers, says all of these words.
 pub fn said(namespace: &Namespace<'_>, object: &str, condition: &str, words: &[&str]) {
     let path = format!("{{.status.conditions[?(@.type==\"{condition}\")].message}}");
     let mut last = String::new();
-    wait_until(&format!("{object} {condition}: {words:?}"), || {
+    wait_within(NEXT_LOOK, &format!("{object} {condition}: {words:?}"), || {
         let now = namespace.field(object, &path).unwrap_or_default();
         if now != last {
             println!("{object} {condition}: {now}");
             last = now;
         }
-        words.iter().all(|word| last.contains(word))
+        words.iter().all(|word| last.contains(word)).then_some(())
     });
 }

@@ -62,9 +62,9 @@ async fn an_entry_edited_inside_the_store_is_mended() {
     ] {
         let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=20) as c:\n  assert c.execute(sys.argv[2]).rowcount == 1";
         let file = pod.folder.path().join("store/store.sqlite");
+        let before = running.report.borrow().revision;
         let edited = Command::new("/usr/bin/python3").args(["-c", script]).arg(file).arg(statement).output().unwrap();
         assert!(edited.status.success(), "{statement}: {}", String::from_utf8_lossy(&edited.stderr));
-        let before = running.report.borrow().revision;
         running.until(statement, |report| report.revision > before).await;
         assert_eq!(pod.directory().await.entries, right.entries, "{statement}");
     }

@@ -11,14 +11,14 @@ const WANTED: &str = "v=DMARC1; p=reject; rua=mailto:d@reports.example";
 
 /// The DMARC record at a server that answers so.
 async fn seen(answer: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Checked {
-    let world = World::new(1, &[]).await;
+    let world = World::new(1, &[]).await.impatient();
     let _server = Raw::udp(world.servers[0], answer).await;
     world.one("dmarc").await
 }
 
 /// The same where datagrams are cut and TCP answers so.
 async fn by_tcp(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Checked {
-    let world = World::new(1, &[]).await;
+    let world = World::new(1, &[]).await.impatient();
     let cut = |query: &[u8]| vec![answered(query, AUTHORITATIVE | CUT, &[])];
     let _server = Raw::udp(world.servers[0], cut).await.tcp(answer).await;
     world.one("dmarc").await

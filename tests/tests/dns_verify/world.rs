@@ -17,6 +17,9 @@ use paquebot_tests::system::own_address;
 /// Above 1023, so that nobody needs to be root; the addresses are the test's own.
 pub const PORT: u16 = 2053;
 
+/// When a server counts as silent; another one may have to answer in it.
+const SOON: Duration = Duration::from_secs(1);
+
 const YAML: &str = "
 apiVersion: paquebot.dev/v1alpha1
 kind: MailDomain
@@ -66,6 +69,7 @@ pub struct World {
     /// The addresses of the servers: ns1, ns2 and so on.
     pub servers: Vec<IpAddr>,
     port: u16,
+    wait: Duration,
 }
 
 impl World {
@@ -93,7 +97,12 @@ impl World {
         }
         // It is the authority of reports.example, too.
         let resolver = NameServer::start((local, port).into(), &zones).await.unwrap();
-        Self { resolver, servers, port }
+        Self { resolver, servers, port, wait: Duration::from_secs(5) }
+    }
+
+    /// Does not wait long: a server that is silent, or not heard, is expected.
+    pub fn impatient(self) -> Self {
+        Self { wait: SOON, ..self }
     }
 
     /// Starts server number `number`, from 1, with what it carries.
@@ -102,7 +111,7 @@ impl World {
     }
 
     pub async fn verify(&self, records: &[Record]) -> Verification {
-        let options = Options { authoritative_port: self.port, ..options() };
+        let options = Options { authoritative_port: self.port, wait: self.wait, ..options() };
         dns::verify::verify(records, &[self.resolver.address()], &options).await
     }
 
@@ -117,9 +126,9 @@ impl World {
     }
 }
 
-/// Short waits: nobody here is far.
+/// For a server that is silent, and others that are not.
 pub fn options() -> Options {
-    Options { authoritative_port: PORT, wait: Duration::from_millis(300), deadline: Duration::from_secs(20) }
+    Options { authoritative_port: PORT, wait: SOON, deadline: Duration::from_secs(60) }
 }
 
 /// Those that are not verified: id, state, and what is said.

@@ -1,7 +1,7 @@
-"""Hands in numbered messages, each until it is accepted, until a file is there: SERVER USER PASSWORD TO STOP.
+"""Hands in numbered messages, each until it is accepted, until a file is there: SERVER USER PASSWORD TO STOP SECONDS.
 Prints `ok NUMBER` for each, and `again NUMBER WHY` for each attempt that failed."""
 import os, smtplib, ssl, sys, time
-server, user, password, to, stop = sys.argv[1:]
+server, user, password, to, stop, seconds = sys.argv[1:]
 tls = ssl.create_default_context()
 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
 number = 0
@@ -10,7 +10,7 @@ while not os.path.exists(stop):
     text = f"From: {user}\r\nTo: {to}\r\nSubject: number {number}\r\n\r\n{'x' * 70}\r\n"
     while True:
         try:
-            smtp = smtplib.SMTP_SSL(server, 465, timeout=10, context=tls)
+            smtp = smtplib.SMTP_SSL(server, 465, timeout=float(seconds), context=tls)
             smtp.login(user, password)
             smtp.sendmail(user, [to], text)
             break

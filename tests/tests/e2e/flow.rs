@@ -1,6 +1,6 @@
 //! A program that hands in mail without end, each message until it is accepted, as a real client does.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use paquebot_tests::cluster::{Cluster, Place, Process, wait_until};
 use tempfile::TempDir;
@@ -15,12 +15,12 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// From somebody to a mailbox.
-    pub fn start(cluster: &Cluster, from: &User<'_>, to: &str) -> Self {
+    /// From somebody to a mailbox; an attempt may take so long.
+    pub fn start(cluster: &Cluster, from: &User<'_>, to: &str, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stop, log) = (folder.path().join("stop"), folder.path().join("log"));
         let mut words = from.python("flow.py");
-        words.extend([to.to_owned(), stop.display().to_string()]);
+        words.extend([to.to_owned(), stop.display().to_string(), patience.as_secs().to_string()]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let process = cluster.spawn(Place::Client, "/usr/bin/python3", &words, &[], &log);
         Self { process, stop, _folder: folder }

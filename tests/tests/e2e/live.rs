@@ -1,9 +1,9 @@
 //! While mail flows: a domain and a mailbox come, the pod goes and comes again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paquebot_tests::{
-    cluster::{Cluster, wait_for, wait_until},
+    cluster::{Cluster, PATIENCE, wait_for, wait_until},
     operator::Start,
 };
 
@@ -26,7 +26,7 @@ fn a_domain_and_a_mailbox_come_while_mail_flows() {
     let postmaster = User::postmaster(&mail, &server, "live.example");
     wait_until("the postmaster can log in", || postmaster.can_log_in());
     let before = run_of(&pod(&mail));
-    let mut flow = Flow::start(cluster, &postmaster, &postmaster.name);
+    let mut flow = Flow::start(cluster, &postmaster, &postmaster.name, PATIENCE);
     flow.wait_more(SOME);
 
     let applied = Instant::now();
@@ -65,7 +65,7 @@ fn a_pod_that_is_deleted_under_load_loses_nothing() {
     publish_and_wait(&mail, "killed.example");
     let postmaster = User::postmaster(&mail, &server, "killed.example");
     let claim = mail.must(&["get", "persistentvolumeclaims", "--output=jsonpath={.items[*].metadata.uid}"], "");
-    let mut flow = Flow::start(cluster, &postmaster, &postmaster.name);
+    let mut flow = Flow::start(cluster, &postmaster, &postmaster.name, Duration::from_secs(10));
 
     // In order, with its drain; then at once, as when a node dies.
     for how in [&["--grace-period=30"][..], &["--grace-period=0", "--force"]] {

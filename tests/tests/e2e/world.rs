@@ -5,7 +5,8 @@ use std::{path::Path, time::Instant};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use paquebot::names::base;
 use paquebot_tests::{
-    cluster::{Cluster, Namespace, Place, wait_for, wait_until},
+    cluster::{Cluster, Namespace, Place, wait_for, wait_within},
+    operator::NEXT_LOOK,
     tool::Ran,
 };
 use serde_json::Value;
@@ -49,7 +50,7 @@ pub fn zone(namespace: &Namespace<'_>, domain: &str) -> String {
 /// Publishes a domain's records at all name servers, and waits until it is ready.
 pub fn publish_and_wait(namespace: &Namespace<'_>, domain: &str) {
     namespace.cluster.publish(domain, &zone(namespace, domain));
-    namespace.wait(&format!("maildomain/{domain}"), "condition=Ready");
+    namespace.wait_within(&format!("maildomain/{domain}"), "condition=Ready", NEXT_LOOK);
 }
 
 /// The pod of the namespace's server, as JSON; it is there.
@@ -159,27 +160,13 @@ impl<'a> User<'a> {
     }
 }
 
-/// Looks with a patience of its own.
-pub fn wait_long(what: &str, mut is_so: impl FnMut() -> bool) {
-    // Two of the usual patiences: what Kubernetes itself takes its time for.
-    let began = Instant::now();
-    loop {
-        if is_so() {
-            return;
-        }
-        let late = began.elapsed() > 2 * paquebot_tests::cluster::PATIENCE;
-        assert!(!late, "{what}: not within {:?}", began.elapsed());
-        paquebot_tests::pause();
-    }
-}
-
-/// Waits until a condition of an object says something with all of these words.
+/// Waits until a condition of an object, which follows from a look at the name servers, has all of these words.
 pub fn wait_message(namespace: &Namespace<'_>, object: &str, condition: &str, words: &[&str]) -> String {
     let path = format!("{{.status.conditions[?(@.type==\"{condition}\")].message}}");
     let mut last = String::new();
-    wait_until(&format!("{object} {condition}: {words:?}"), || {
+    wait_within(NEXT_LOOK, &format!("{object} {condition}: {words:?}"), || {
         last = namespace.field(object, &path).unwrap_or_default();
-        words.iter().all(|word| last.contains(word))
+        words.iter().all(|word| last.contains(word)).then_some(())
     });
     last
 }

@@ -2,7 +2,7 @@
 
 use paquebot_tests::{
     cluster::{Cluster, NAME_SERVERS},
-    operator::Start,
+    operator::{NEXT_LOOK, Start},
 };
 
 use crate::world::{server_address, wait_message, zone};
@@ -70,7 +70,7 @@ fn wrong_records_at_one_name_server_are_named_and_mended() {
         cluster.publish_at(2, domain, right);
     }
     for (domain, ..) in FAULTS {
-        mail.wait(&format!("maildomain/{domain}"), "condition=DNSVerified");
-        mail.wait(&format!("maildomain/{domain}"), "condition=Ready");
+        mail.wait_within(&format!("maildomain/{domain}"), "condition=DNSVerified", NEXT_LOOK);
+        mail.wait_within(&format!("maildomain/{domain}"), "condition=Ready", NEXT_LOOK);
     }
 }

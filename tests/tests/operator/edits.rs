@@ -19,6 +19,7 @@ fn a_wrong_edit_is_told_and_what_was_there_stays() {
     world.reason("Mailbox", "alice", "Accepted", "Accepted");
     world.reason("MailServer", "default", "TLSReady", "SelfSigned");
     world.zone("wrong.example", "_domainkey");
+    world.volume("default");
     operator.wait_to_settle(std::time::Duration::from_secs(1));
     let before = world.owned();
 
@@ -65,6 +66,7 @@ fn who_fights_over_a_field_loses_in_the_end() {
     world.declare("MailDomain", "fight.example", DOMAIN);
     world.zone("fight.example", "_domainkey");
     world.reason("MailServer", "default", "TLSReady", "SelfSigned");
+    world.volume("default");
     operator.wait_to_settle(std::time::Duration::from_secs(1));
     let before = world.owned();
     let (zone, host) = (

@@ -30,8 +30,10 @@ fn whole(world: &World<'_>, words: &str) {
         assert_eq!(world.keys(&domain).len(), 1, "{domain}: {:?}", world.keys(&domain));
     }
     let said = |number| conditions(&world.get("MailDomain", &name(number)).unwrap());
-    let first = said(0);
-    wait_until("all say the same", || (1..DOMAINS).all(|number| said(number) == first));
+    wait_until("all say the same", || {
+        let first = said(0);
+        (1..DOMAINS).all(|number| said(number) == first)
+    });
     assert_eq!(world.list("MailServer", "").len(), 1);
 }
 

@@ -154,8 +154,9 @@ fn every_order_ends_in_the_same_state() {
     all_say("changed");
     for (set, keys) in sets.iter().zip(&keys) {
         let domain = set.name(Part::Domain);
-        let zone = world.zone(&domain, "p=reject");
-        assert!(zone.contains(&format!("post.{domain}")) && zone.contains("old._domainkey"), "{zone}");
+        for words in ["p=reject", &format!("post.{domain}"), "old._domainkey"] {
+            world.zone(&domain, words);
+        }
         assert_eq!(world.keys(&domain), *keys, "a change makes no new key");
     }
 

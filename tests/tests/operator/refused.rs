@@ -121,6 +121,9 @@ fn a_right_that_lacks_is_named() {
     }
     operator.lacks_rights();
     world.space.must(&["delete", "rolebinding", &operator.name], "");
+    // The API server hears of it by a watch of its own.
+    let may = ["auth", "can-i", "create", "mailservers.paquebot.dev", &format!("--as={}", operator.user())];
+    wait_until("the right is gone", || world.space.kubectl(&may, "").code != 0);
     world.declare("MailDomain", "rights.example", "{dkim: {keys: [{algorithm: Ed25519}]}}");
     let said = world.reason("MailDomain", "rights.example", "Accepted", "ObjectRefused");
     let server = format!("MailServer {}/default", world.space.name);

@@ -25,11 +25,8 @@ fn ready(world: &World<'_>, operator: &mut Operator<'_>) -> Objects {
     world.reason("MailDomain", "restore.example", "Accepted", "Accepted");
     world.reason("Mailbox", "alice", "Accepted", "Accepted");
     world.zone("restore.example", "_domainkey");
-    // The claim comes from the StatefulSet's controller.
-    wait_for("all that is made", || {
-        let owned = world.owned();
-        owned.keys().any(|(kind, _)| kind == "PersistentVolumeClaim").then_some(owned)
-    })
+    world.volume("main");
+    world.owned()
 }
 
 fn suffix<'a>(key: &'a (String, String), keys: &[String]) -> &'a str {

@@ -72,7 +72,7 @@ fn a_volume_grows_under_its_pod() {
     // A class that does not let it grow: told, and mended in the class.
     let base = paquebot::names::base("MailServer", "fixed");
     let claim = format!("data-{base}-0");
-    world.wait("PersistentVolumeClaim", &claim, "it is bound", |it| (it["status"]["phase"] == "Bound").then_some(()));
+    world.volume("fixed");
     size(&world, "fixed", "2Gi").unwrap();
     let said = world.reason("MailServer", "fixed", "Accepted", "VolumeNotResizable");
     assert!(said.contains("allowVolumeExpansion: true"), "{said}");

@@ -206,6 +206,14 @@ impl<'c> World<'c> {
         names
     }
 
+    /// Waits until the volume of a MailServer is there: its claim is made, and bound, by others than the operator.
+    pub fn volume(&self, server: &str) {
+        let claim = format!("data-{}-0", paquebot::names::base("MailServer", server));
+        self.wait("PersistentVolumeClaim", &claim, "it is bound", |it| {
+            (it["status"]["phase"] == "Bound").then_some(())
+        });
+    }
+
     /// The zone of a domain, once it has these words.
     pub fn zone(&self, domain: &str, words: &str) -> String {
         let name = format!("{}-zone", paquebot::names::base("MailDomain", domain));

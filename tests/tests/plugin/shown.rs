@@ -84,7 +84,7 @@ fn without_zone(plugin: &Plugin, mail: &Namespace<'_>, zone: &str) {
     };
     patch("null");
     let map = format!("configmap/{}-zone", base("MailDomain", "plugin.example"));
-    mail.must(&["wait", &map, "--for=delete", "--timeout=60s"], "");
+    mail.must(&["wait", &map, "--for=delete", "--timeout=90s"], "");
     let words = ["dns", "plugin.example", "-n", mail.name.as_str()];
     let kubeconfig = mail.cluster.kubeconfig().display().to_string();
     let ran = plugin.run(mail.cluster, &kubeconfig, &words);
@@ -99,7 +99,7 @@ fn without_zone(plugin: &Plugin, mail: &Namespace<'_>, zone: &str) {
     let shown: Vec<String> = printed.lines().map(|it| it.split_whitespace().collect()).collect();
     assert_eq!(shown, lines.collect::<Vec<_>>(), "{printed}");
     patch("{}");
-    mail.must(&["wait", &map, "--for=create", "--timeout=60s"], "");
+    mail.must(&["wait", &map, "--for=create", "--timeout=90s"], "");
     assert_eq!(expect(plugin, mail, 0, &words), zone);
 }
 

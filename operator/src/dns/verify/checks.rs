@@ -25,6 +25,17 @@ pub fn fingerprint(records: &[Record], resolvers: &[SocketAddr]) -> u64 {
     hasher.finish()
 }
 
+/// What came of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is as wanted.
+    Fine,
+    /// It is not, and it is other than at the look before: somebody is at work.
+    Moving,
+    /// It is not.
+    Failing,
+}
+
 /// The queue.
 #[derive(Debug, Clone)]
 pub struct Checks<Id> {
@@ -109,7 +120,7 @@ impl<Id: Ord + Clone> Checks<Id> {
     }
 
     /// A look ended. `started` is when it began: a change since then makes the next one soon; `jitter` lies in 0..=1.
-    pub fn finished(&mut self, id: &Id, fine: bool, started: Instant, now: Instant, jitter: f64) {
+    pub fn finished(&mut self, id: &Id, outcome: Outcome, started: Instant, now: Instant, jitter: f64) {
         let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.due.is_none()) else { return };
         self.running = self.running.saturating_sub(1);
         if entry.gone {
@@ -119,10 +130,15 @@ impl<Id: Ord + Clone> Checks<Id> {
         let last = if entry.changed_at > started {
             None
         } else {
-            entry.failures = if fine { 0 } else { entry.failures.saturating_add(1) };
+            let failures = entry.failures.saturating_add(1);
+            entry.failures = match outcome {
+                Outcome::Fine => 0,
+                Outcome::Moving => failures.min(schedule::MOVING_FAILURES_MAX),
+                Outcome::Failing => failures,
+            };
             Some(now)
         };
-        let due = schedule::next(last, fine, entry.changed_at, entry.failures, jitter);
+        let due = schedule::next(last, outcome == Outcome::Fine, entry.changed_at, entry.failures, jitter);
         entry.due = Some(due);
         self.order.insert((due, id.clone()));
     }
@@ -169,7 +185,7 @@ mod tests {
             }
             for id in &batch {
                 assert!(seen.insert(*id), "{id} twice before the others once");
-                checks.finished(id, true, now, now, 0.5);
+                checks.finished(id, Outcome::Fine, now, now, 0.5);
             }
             now += Duration::from_millis(10);
         }
@@ -183,7 +199,7 @@ mod tests {
         let mut checks = Checks::default();
         checks.want(&"a", 1, start);
         assert_eq!(checks.due(at(start, 2)), ["a"]);
-        checks.finished(&"a", true, at(start, 2), at(start, 3), 0.5);
+        checks.finished(&"a", Outcome::Fine, at(start, 2), at(start, 3), 0.5);
         checks.want(&"a", 1, at(start, 4));
         assert_eq!(checks.next_due(), Some(at(start, 1803)), "nothing changed");
         checks.want(&"a", 2, at(start, 5));
@@ -192,7 +208,7 @@ mod tests {
         // Changed while it runs: what it finds is old.
         checks.want(&"a", 3, at(start, 8));
         assert_eq!(checks.due(at(start, 20)), Vec::<&str>::new(), "not twice at the same time");
-        checks.finished(&"a", true, at(start, 7), at(start, 9), 0.5);
+        checks.finished(&"a", Outcome::Fine, at(start, 7), at(start, 9), 0.5);
         assert_eq!(checks.next_due(), Some(at(start, 10)));
     }
 
@@ -204,13 +220,29 @@ mod tests {
         let mut now = at(start, 2);
         for pause in [5, 10, 20, 40] {
             assert_eq!(checks.due(now), ["a"]);
-            checks.finished(&"a", false, now, now, 0.5);
+            checks.finished(&"a", Outcome::Failing, now, now, 0.5);
             now += Duration::from_secs(pause);
             assert_eq!(checks.next_due(), Some(now));
         }
         assert_eq!(checks.due(now), ["a"]);
-        checks.finished(&"a", true, now, now, 0.5);
+        checks.finished(&"a", Outcome::Fine, now, now, 0.5);
         assert_eq!(checks.next_due(), Some(now + schedule::SETTLED));
+    }
+
+    #[test]
+    fn whoever_is_at_work_is_not_kept_waiting() {
+        let start = Instant::now();
+        let mut checks = Checks::default();
+        checks.want(&"a", 1, start);
+        let mut now = at(start, 2);
+        let long = [(Outcome::Failing, 5), (Outcome::Failing, 10), (Outcome::Failing, 20), (Outcome::Failing, 40)];
+        let then = [(Outcome::Failing, 80), (Outcome::Moving, 40), (Outcome::Moving, 40), (Outcome::Failing, 80)];
+        for (outcome, pause) in long.into_iter().chain(then) {
+            assert_eq!(checks.due(now), ["a"]);
+            checks.finished(&"a", outcome, now, now, 0.5);
+            now += Duration::from_secs(pause);
+            assert_eq!(checks.next_due(), Some(now), "{outcome:?}");
+        }
     }
 
     #[test]
@@ -223,16 +255,16 @@ mod tests {
         checks.forget(&"a");
         assert_eq!(checks.due(at(start, 2)), ["b"]);
         checks.forget(&"b");
-        checks.finished(&"b", true, at(start, 2), at(start, 3), 0.5);
+        checks.finished(&"b", Outcome::Fine, at(start, 2), at(start, 3), 0.5);
         assert!(checks.is_empty() && checks.next_due().is_none() && checks.running == 0);
         // Forgotten while it ran, and wanted again before it ended.
         checks.want(&"c", 1, start);
         assert_eq!(checks.due(at(start, 4)), ["c"]);
         checks.forget(&"c");
         checks.want(&"c", 1, at(start, 5));
-        checks.finished(&"c", true, at(start, 4), at(start, 6), 0.5);
+        checks.finished(&"c", Outcome::Fine, at(start, 4), at(start, 6), 0.5);
         assert_eq!(checks.next_due(), Some(at(start, 7)));
-        checks.finished(&"c", true, at(start, 4), at(start, 6), 0.5);
+        checks.finished(&"c", Outcome::Fine, at(start, 4), at(start, 6), 0.5);
         assert_eq!(checks.running, 0, "said twice");
     }
 }

@@ -31,7 +31,7 @@ mod seen;
 mod summary;
 mod table;
 
-pub use checks::{Checks, fingerprint};
+pub use checks::{Checks, Outcome, fingerprint};
 pub use engine::{Options, verify};
 pub use judge::compare;
 pub use seen::{Answer, Looked, Question, Seen, Server, Value};

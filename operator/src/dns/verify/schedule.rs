@@ -12,6 +12,9 @@ pub const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 pub const RETRY_LATE_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long somebody waits.
 pub const LATE: Duration = Duration::from_secs(24 * 3600);
+/// Failures that count at most where something has moved since the look before, so that the pause is 40 s: somebody is
+/// at work.
+pub const MOVING_FAILURES_MAX: u32 = 4;
 /// While all is well: 10,000 domains make six looks a second.
 pub const SETTLED: Duration = Duration::from_secs(30 * 60);
 /// How far jitter moves a pause to either side, in percent: domains of one restart come apart.
