@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zoneTimeout is ten times what a name server needs to see a change.
-const zoneTimeout = 10 * time.Second
+// zoneTimeout is thirty times what a name server needs to see a change.
+const zoneTimeout = 30 * time.Second
 
 // publish writes a zone's records to name servers (1 to 3; none: all of them),
 // with SOA and NS records before them, and waits until they serve it. Without
