@@ -14,6 +14,7 @@ use super::{
     making::Making,
     secrets::{Data, Secrets},
     state::State,
+    status::Statuses,
     world::World,
 };
 use crate::{
@@ -80,6 +81,8 @@ pub struct Context {
     pub applier: Arc<Applier>,
     /// What reconciles found out.
     pub state: Arc<State>,
+    /// The statuses that were written.
+    pub statuses: Statuses,
     /// For people.
     pub events: Events,
     /// The directories of the MailServers.

@@ -35,7 +35,7 @@ struct Running {
     uid: Uuid,
     target: watch::Sender<Target>,
     report: watch::Receiver<Report>,
-    _engine: Engine,
+    engine: Engine,
     _follow: AbortOnDropHandle<()>,
 }
 
@@ -70,14 +70,14 @@ impl Directories {
         let uid = target.server;
         let mut running = self.lock();
         match running.get(name) {
-            Some(it) if it.uid == uid => drop(it.target.send_replace(target)),
+            Some(it) if it.uid == uid && it.engine.is_running() => drop(it.target.send_replace(target)),
             _ => {
                 let (sender, targets) = watch::channel(target);
                 let engine = Engine::start(self.shared.clone(), targets);
                 let report = engine.report();
                 let follow = follow(name.clone(), report.clone(), self.world.clone());
                 let follow = AbortOnDropHandle::new(tokio::spawn(follow));
-                running.insert(name.clone(), Running { uid, target: sender, report, _engine: engine, _follow: follow });
+                running.insert(name.clone(), Running { uid, target: sender, report, engine, _follow: follow });
             }
         }
     }

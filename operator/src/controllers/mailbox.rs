@@ -33,6 +33,7 @@ use crate::{
 /// Something could not be read or written: tried again later.
 pub async fn reconcile(context: &Context, name: &Name) -> Result<Done, Fault> {
     let Some(mailbox) = context.world.mailboxes.get(name).filter(|it| it.metadata.deletion_timestamp.is_none()) else {
+        context.statuses.forget("Mailbox", name);
         if let Some(state) = context.state.mailbox(name) {
             context.state.set_logins(state.uid, BTreeMap::new());
         }
@@ -91,7 +92,17 @@ fn claim(context: &Context, mailbox: &Mailbox, domain: Option<&MailDomain>) -> C
     let rivals: Vec<&Mailbox> =
         rivals.iter().map(|it| &**it).filter(|it| it.metadata.deletion_timestamp.is_none()).collect();
     let accepted = domain.is_some_and(|it| super::domain::has_name(context, it));
-    claims::claim(mailbox, domain, accepted, &rivals)
+    claims::claim(mailbox, domain, accepted, &rivals, |it| has_address(context, it))
+}
+
+/// Whether it was given its address. What we found out ourselves is newer than what the watch has brought back of the
+/// status.
+fn has_address(context: &Context, mailbox: &Mailbox) -> bool {
+    let same = |it: &MailboxState| {
+        it.uid == ids::uid(mailbox) && it.generation == mailbox.metadata.generation.unwrap_or_default()
+    };
+    let ours = context.state.mailbox(&Name::of(mailbox)).filter(same);
+    ours.map_or_else(|| claims::was_given(mailbox), |it| it.claim.is_accepted())
 }
 
 /// The digest of its password; a generated one is made if absent.

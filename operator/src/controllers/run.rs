@@ -27,6 +27,7 @@ use super::{
     secrets::Secrets,
     server,
     state::State,
+    status::Statuses,
     watches::Watches,
     world::{Key, World},
 };
@@ -38,6 +39,8 @@ const WORKERS: usize = 8;
 const SYNC_PERIOD: Duration = Duration::from_millis(50);
 /// Between two tries to begin to lead.
 const BEGIN_PAUSE: Duration = Duration::from_secs(5);
+/// Before a reconcile that found the lease in doubt is tried again, where the term goes on after all.
+const NOT_LEADING_PAUSE: Duration = Duration::from_secs(1);
 /// Tasks get that long to end.
 const END_SECONDS: Duration = Duration::from_secs(5);
 
@@ -176,6 +179,7 @@ impl Operator {
             data: Secrets::new(client.clone(), world.clone()),
             passwords: Secrets::new(client, world.clone()),
             making: Making::default(),
+            statuses: Statuses::default(),
             applier,
             authorities,
             state,
@@ -222,7 +226,8 @@ async fn outcome(key: &Key, reconcile: impl Future<Output = Result<Done, Fault>>
     match AssertUnwindSafe(reconcile).catch_unwind().await {
         // What failed and was said in a status has been logged.
         Ok(Ok(done)) => (done, Some(if done == Done::Failed { "failed" } else { "done" })),
-        Ok(Err(Fault::Api(ApiError::NotLeading))) => (Done::Settled, None),
+        // The term ends now, or its lease was renewed late.
+        Ok(Err(Fault::Api(ApiError::NotLeading))) => (Done::After(NOT_LEADING_PAUSE), None),
         Ok(Err(fault)) => {
             tracing::warn!(?key, %fault, "a reconcile failed: it is tried again, later each time");
             (Done::Failed, Some("failed"))
@@ -260,7 +265,7 @@ mod tests {
         let said = async { Ok(Done::Failed) };
         assert_eq!(outcome(&key, said).await, (Done::Failed, Some("failed")));
         let deposed = async { Err(Fault::Api(ApiError::NotLeading)) };
-        assert_eq!(outcome(&key, deposed).await, (Done::Settled, None));
+        assert_eq!(outcome(&key, deposed).await, (Done::After(NOT_LEADING_PAUSE), None));
         assert_eq!(outcome(&key, async { Ok(Done::Settled) }).await, (Done::Settled, Some("done")));
     }
 }

@@ -1,12 +1,17 @@
 //! Writes a status where it differs; tells people when a resource became ready, or no longer is, and why.
 
-use std::fmt::Debug;
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
 };
+use paquebot_mta_api::directory::Digest;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -24,7 +29,32 @@ use crate::{
 /// Reasons of states that pass by themselves within seconds: nobody needs to be told.
 const PASSING: [&str; 7] = ["Waiting", "NotChecked", "Starting", "Pending", "NotWritten", "NoHostname", "KeyPending"];
 
-/// Writes the status of a resource, where it is another one than `before`.
+/// The statuses that were written last. What a watch shows may be older: a state that turned and turned back at once
+/// looks as if it had never been written, and a status of our own wakes nobody.
+#[derive(Debug, Default)]
+pub struct Statuses(Mutex<HashMap<(String, Name), Digest>>);
+
+impl Statuses {
+    /// Whether nothing else was written after this, as far as we know.
+    fn is_last(&self, kind: &str, name: &Name, said: Digest) -> bool {
+        self.lock().get(&(kind.to_owned(), name.clone())).is_none_or(|it| *it == said)
+    }
+
+    fn set(&self, kind: &str, name: &Name, said: Digest) {
+        self.lock().insert((kind.to_owned(), name.clone()), said);
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, kind: &str, name: &Name) {
+        self.lock().remove(&(kind.to_owned(), name.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Name), Digest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the status of a resource, where it is another one than `before`, or another one was written since.
 ///
 /// # Errors
 /// It could not be written.
@@ -33,12 +63,15 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
     S: Serialize + PartialEq,
 {
-    if before == Some(after) {
+    let name = Name::of(resource);
+    let body = patch(&K::kind(&()), &name.name, resource.meta().uid.as_deref(), after);
+    let said = Digest::of(body.to_string().as_bytes());
+    if before == Some(after) && context.statuses.is_last(&K::kind(&()), &name, said) {
         return Ok(());
     }
     context.applier.may_write()?;
-    let name = Name::of(resource);
-    let body = patch(&K::kind(&()), &name.name, resource.meta().uid.as_deref(), after);
+    // Also where no answer comes: it may have been written.
+    context.statuses.set(&K::kind(&()), &name, said);
     let api: Api<K> = Api::namespaced(context.client().clone(), &name.namespace);
     let what = format!("the status of {} {name} could not be written", K::kind(&()));
     let params = PatchParams::apply(MANAGER).force();
@@ -79,4 +112,23 @@ fn patch<S: Serialize>(kind: &str, name: &str, uid: Option<&str>, status: &S) ->
         "metadata": {"name": name, "uid": uid},
         "status": status,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_last_counts_and_not_what_a_watch_shows() {
+        let (statuses, name) = (Statuses::default(), Name::new("mail", "example.com"));
+        let (ready, not_ready) = (Digest::of(b"ready"), Digest::of(b"not ready"));
+        assert!(statuses.is_last("MailDomain", &name, ready), "nothing was written in this term");
+        statuses.set("MailDomain", &name, not_ready);
+        assert!(!statuses.is_last("MailDomain", &name, ready), "it turned back before the watch brought it");
+        assert!(statuses.is_last("Mailbox", &name, ready), "another kind's");
+        statuses.set("MailDomain", &name, ready);
+        assert!(statuses.is_last("MailDomain", &name, ready));
+        statuses.forget("MailDomain", &name);
+        assert!(statuses.lock().is_empty());
+    }
 }

@@ -63,7 +63,9 @@ impl Watches {
     pub fn own(&self, namespace: &str, secrets: &[&str], has_webhook: bool) {
         for secret in secrets {
             let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), namespace);
+            let listed = self.world.clone();
             let watch = Watch::new(api, "").named(secret).optional();
+            let watch = watch.when_listed(move || listed.own_moved.notify_one());
             let (world, activity, closing) = (self.world.clone(), self.activity.clone(), self.closing.clone());
             self.tasks.spawn(async move {
                 let table = Table::new(&[String::new()]);

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     api::{MailDomain, MailServer, Mailbox},
     domain::{claims::server_of, ids},
+    mailbox::password::{PASSWORD_SUFFIX, POSTMASTER_SUFFIX},
     names,
 };
 
@@ -191,6 +192,11 @@ impl World {
         tables
     }
 
+    /// Whether the cluster knows a kind of ours.
+    pub fn is_present(&self, kind: &str) -> bool {
+        self.owned.get(kind).is_some_and(|table| table.is_present())
+    }
+
     /// An object that we own.
     pub fn owned(&self, kind: &str, name: &Name) -> Option<Owned> {
         self.owned.get(kind)?.get(name)
@@ -314,6 +320,12 @@ impl World {
         for (it, _) in self.servers.find(|it, row| here(it) && refers(row)) {
             self.queue.add(Key::Server(it));
         }
+        // A password that has the name of a generated one, though somebody else made it, or took its labels away.
+        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
+        let base = [PASSWORD_SUFFIX, POSTMASTER_SUFFIX].iter().find_map(|it| name.name.strip_suffix(it));
+        if let Some(key) = base.and_then(|it| owners.get(&Name::new(name.namespace.clone(), it))) {
+            self.queue.add(key.clone());
+        }
     }
 
     /// A namespace's labels changed: its domains may be admitted now, or no more.
@@ -408,6 +420,11 @@ mod tests {
         assert_eq!(world.queue.next().await, Key::Domain(name.clone()), "what it owns was deleted");
         deleted(&Name::new("other", "x"));
         assert_eq!(world.queue.len(), 1, "another namespace's object is not its own");
+        world.queue.done(Key::Domain(name.clone()), super::super::queue::Done::Settled, 0.0);
+        assert!(world.queue.is_empty());
+        let postmaster = crate::mailbox::password::postmaster_reference(&one).name;
+        world.secret_changed(&Name::new("mail", postmaster));
+        assert_eq!(world.queue.next().await, Key::Domain(name), "the password of its postmaster, made by somebody");
     }
 
     #[test]

@@ -44,8 +44,15 @@ impl Claim {
 /// The claim of one Mailbox.
 ///
 /// `domain`: the MailDomain of its address in its namespace. `accepted`: whether that one was. `rivals`: the Mailboxes
-/// of the same namespace and address, case aside, itself among them or not.
-pub fn claim(mailbox: &Mailbox, domain: Option<&MailDomain>, accepted: bool, rivals: &[&Mailbox]) -> Claim {
+/// of the same namespace and address, case aside, itself among them or not. `has_it`: whether a Mailbox was given its
+/// address, as [`was_given`] says at least.
+pub fn claim(
+    mailbox: &Mailbox,
+    domain: Option<&MailDomain>,
+    accepted: bool,
+    rivals: &[&Mailbox],
+    has_it: impl Fn(&Mailbox) -> bool,
+) -> Claim {
     let findings = super::validate(mailbox);
     let Ok(address) = mailbox.spec.address.parse::<Address>() else { return Claim::InvalidSpec(findings) };
     let Some(domain) = domain else { return Claim::DomainNotFound(address.domain().to_string()) };
@@ -66,9 +73,9 @@ pub fn claim(mailbox: &Mailbox, domain: Option<&MailDomain>, accepted: bool, riv
     if accepted { Claim::Accepted } else { Claim::DomainNotAccepted(address.domain().to_string()) }
 }
 
-/// Whether it was accepted with the spec that it has now: an older Mailbox that is given another one's address later
+/// Whether its status says that it was accepted with the spec that it has now: an older Mailbox that is given another one's address later
 /// does not take the mail away from it.
-fn has_it(mailbox: &Mailbox) -> bool {
+pub fn was_given(mailbox: &Mailbox) -> bool {
     let accepted = mailbox.status.as_ref().and_then(|it| conditions::find(&it.conditions, "Accepted"));
     accepted.is_some_and(|it| it.status == "True" && it.observed_generation == mailbox.metadata.generation)
 }
@@ -141,11 +148,15 @@ mod tests {
             ("an alias", mailbox("info", "INFO@example.com", 1), vec![], Claim::IsAlias("Info".into())),
         ] {
             let rivals: Vec<&Mailbox> = rivals.iter().collect();
-            assert_eq!(claim(&own, Some(&domain), true, &rivals), wanted, "{case}");
+            assert_eq!(claim(&own, Some(&domain), true, &rivals, was_given), wanted, "{case}");
         }
-        assert_eq!(claim(&alice, None, false, &[]), Claim::DomainNotFound("example.com".into()));
-        assert_eq!(claim(&alice, Some(&domain), false, &[]), Claim::DomainNotAccepted("example.com".into()));
-        let wrong = claim(&mailbox("x", "x+y@example.com", 1), Some(&domain), true, &[]);
+        let (older, alice) = (&older, &alice);
+        let having = |it: &Mailbox| ids::uid(it) == ids::uid(alice);
+        let late = claim(older, Some(&domain), true, &[alice], having);
+        assert_eq!(late, another("alice"), "its status may be on its way");
+        assert_eq!(claim(alice, None, false, &[], was_given), Claim::DomainNotFound("example.com".into()));
+        assert_eq!(claim(alice, Some(&domain), false, &[], was_given), Claim::DomainNotAccepted("example.com".into()));
+        let wrong = claim(&mailbox("x", "x+y@example.com", 1), Some(&domain), true, &[], was_given);
         assert!(wrong.keeps_entries(), "{wrong:?}");
     }
 }

@@ -154,10 +154,18 @@ pub fn read(reference: &SecretKeyRef, data: Option<&BTreeMap<String, ByteString>
     Ok(Password(text.to_owned()))
 }
 
+/// The end of the name of a Mailbox's generated Secret.
+pub const PASSWORD_SUFFIX: &str = "-password";
+/// The end of the name of the Secret of a MailDomain's postmaster.
+pub const POSTMASTER_SUFFIX: &str = "-postmaster";
+
 /// Where a Mailbox's password lies: the Secret that it names, or the one that is generated.
 pub fn reference(mailbox: &Mailbox) -> SecretKeyRef {
     mailbox.spec.password_secret_ref.clone().unwrap_or_else(|| SecretKeyRef {
-        name: format!("{}-password", names::base("Mailbox", mailbox.metadata.name.as_deref().unwrap_or_default())),
+        name: format!(
+            "{}{PASSWORD_SUFFIX}",
+            names::base("Mailbox", mailbox.metadata.name.as_deref().unwrap_or_default())
+        ),
         key: PASSWORD.to_owned(),
     })
 }
@@ -165,7 +173,10 @@ pub fn reference(mailbox: &Mailbox) -> SecretKeyRef {
 /// Where the password of the postmaster that a MailDomain makes lies.
 pub fn postmaster_reference(domain: &MailDomain) -> SecretKeyRef {
     SecretKeyRef {
-        name: format!("{}-postmaster", names::base("MailDomain", domain.metadata.name.as_deref().unwrap_or_default())),
+        name: format!(
+            "{}{POSTMASTER_SUFFIX}",
+            names::base("MailDomain", domain.metadata.name.as_deref().unwrap_or_default())
+        ),
         key: PASSWORD.to_owned(),
     }
 }

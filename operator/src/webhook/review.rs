@@ -189,7 +189,7 @@ fn mailbox_among(new: &Mailbox, world: &dyn World) -> Verdict {
     let rivals: Vec<&Mailbox> = all.iter().map(Arc::as_ref).filter(|it| it.metadata.uid != new.metadata.uid).collect();
     let domain = world.domain(&at, address.domain().as_str());
     // Without its MailDomain it may come too early; it is judged again when that one is there.
-    let claim = mailbox::claims::claim(new, domain.as_deref(), true, &rivals);
+    let claim = mailbox::claims::claim(new, domain.as_deref(), true, &rivals, mailbox::claims::was_given);
     let finding = mailbox::conditions::accepted(new, &claim);
     match claim {
         mailbox::claims::Claim::Accepted => Verdict::default(),

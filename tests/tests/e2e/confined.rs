@@ -83,7 +83,7 @@ fn reaches(namespace: &Namespace<'_>, caller: &str, address: &str, port: u16) ->
     let said = ran.text();
     let refused = ["no route to host", "prohibited", "connection refused", "i/o timeout", "deadline exceeded"];
     assert!(ran.code != 0, "{said}");
-    let spoken = ["malformed HTTP", "EOF", "connection reset", "400", "404"];
+    let spoken = ["malformed HTTP", "Unsolicited response", "EOF", "connection reset", "400", "404"];
     let (no, yes) = (refused.iter().any(|it| said.contains(it)), spoken.iter().any(|it| said.contains(it)));
     assert!(no != yes, "{url}: {said}");
     yes

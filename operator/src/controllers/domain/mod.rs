@@ -41,6 +41,9 @@ use crate::{
 /// After a status from which something follows: the watch must have brought it back.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
+/// What was refused and does not heal by itself: whoever mends it elsewhere (a definition of a kind) tells nobody.
+const REFUSED_AGAIN: Duration = Duration::from_secs(15 * 60);
+
 /// Reconciles a MailDomain.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ pub async fn reconcile(context: &Context, name: &Name) -> Result<Done, Fault> {
         }
     };
     if let Some(state) = &followed.state {
-        keep(context, name, &server_name, state);
+        keep(context, &domain, &server_name, state);
     }
     let records = match (&facts, &followed.plan) {
         (Some(facts), Some(plan)) if claim.is_accepted() => domain::records(&domain, facts, &plan.publish),
@@ -92,14 +95,16 @@ pub async fn reconcile(context: &Context, name: &Name) -> Result<Done, Fault> {
     if say::say(context, &domain, &records, seen.as_deref(), &about).await? {
         return Ok(Done::After(STATUS_PAUSE));
     }
-    if let Some(refusal) = passing(&claim, &followed, &unpublished) {
+    let refusals = refusals(&claim, &followed, &unpublished);
+    if let Some(refusal) = refusals.iter().find(|it| it.heals()) {
         tracing::warn!(domain = %name, %refusal, "an object is refused: it is tried again, later each time");
         return Ok(Done::Failed);
     }
+    let refused = (!refusals.is_empty()).then_some(REFUSED_AGAIN);
     let now = context.now();
-    let due = followed.plan.and_then(|it| it.due);
+    let due = followed.plan.as_ref().and_then(|it| it.due);
     let due = due.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::from_secs(60)));
-    Ok(due.map_or(Done::Settled, Done::After))
+    Ok(due.into_iter().chain(refused).min().map_or(Done::Settled, Done::After))
 }
 
 /// Says that its first key is being made.
@@ -138,15 +143,15 @@ impl Followed {
     }
 }
 
-/// What was refused and may heal without a change that we hear of.
-fn passing<'a>(claim: &'a Claim, followed: &'a Followed, unpublished: &'a Unpublished) -> Option<&'a Refusal> {
+/// What was refused.
+fn refusals<'a>(claim: &'a Claim, followed: &'a Followed, unpublished: &'a Unpublished) -> Vec<&'a Refusal> {
     let server = match claim {
         Claim::ServerRefused(refusal) => Some(refusal),
         _ => None,
     };
     let login = followed.no_login.as_ref().and_then(PasswordFault::passing);
     let all = [server, followed.refused.as_ref(), login, unpublished.refused.as_ref()];
-    all.into_iter().flatten().find(|it| it.heals())
+    all.into_iter().flatten().collect()
 }
 
 /// What follows from it: its keys, its entries. `None`: nothing before its first key is made.
@@ -166,10 +171,12 @@ async fn follow(
 }
 
 /// Keeps what follows for the directory, and tells whom it concerns.
-fn keep(context: &Context, name: &Name, server: &Name, state: &DomainState) {
-    let had_it = context.state.domain(name).is_some_and(|it| it.accepted);
+fn keep(context: &Context, domain: &MailDomain, server: &Name, state: &DomainState) {
+    let name = &Name::of(domain);
+    // As its rivals judge it: by its status, where nothing else is known yet.
+    let had_it = has_name(context, domain);
     let changed = context.state.set_domain(name, Some(state.clone()));
-    if had_it != state.accepted {
+    if had_it != has_name(context, domain) {
         wake_rivals(context, name);
     }
     if changed || state.incomplete {
@@ -197,11 +204,12 @@ fn freeze(context: &Context, domain: &MailDomain, server: &Name, claim: &Claim) 
     }
     let (incomplete, accepted) = (true, claim.is_accepted());
     let state = DomainState { server: Some(server.clone()), uid, incomplete, accepted, ..DomainState::default() };
-    keep(context, &name, server, &state);
+    keep(context, domain, server, &state);
 }
 
 fn forget(context: &Context, name: &Name) -> Done {
     context.name_servers.forget(name);
+    context.statuses.forget("MailDomain", name);
     context.making.forget(name);
     if let Some(state) = context.state.domain(name) {
         context.state.set_domain(name, None);

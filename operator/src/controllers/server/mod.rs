@@ -97,6 +97,7 @@ pub async fn reconcile(context: &Context, name: &Name) -> Result<Done, Fault> {
 
 fn forget(context: &Context, name: &Name) {
     context.directories.forget(name);
+    context.statuses.forget("MailServer", name);
     if context.state.set_server(name, None) {
         // Others may have waited for their turn to be upgraded.
         context.world.all_servers();
@@ -253,7 +254,7 @@ fn image_of(set: &StatefulSet) -> Option<String> {
 
 /// Whether the cluster knows cert-manager's Certificates.
 fn cert_manager(context: &Context) -> bool {
-    context.world.owned.get("Certificate").is_some_and(|table| table.is_present())
+    context.world.is_present("Certificate")
 }
 
 async fn say(
