@@ -107,6 +107,15 @@ fn a_deleted_password_is_replaced_and_an_edited_one_is_taken() {
     world.reason("Mailbox", "alice", "Programmed", "PasswordInvalid");
     world.delete("Secret", &name);
     world.reason("Mailbox", "alice", "Programmed", "NotWritten");
+
+    // Without its labels it is the mailbox's all the same.
+    world.patch("Secret", &name, &json!({"metadata": {"labels": null}})).unwrap();
+    operator.wait_to_settle(std::time::Duration::from_secs(1));
+    world.patch("Secret", &name, &json!({"data": {"password": ""}})).unwrap();
+    world.reason("Mailbox", "alice", "Programmed", "PasswordInvalid");
+    world.delete("Secret", &name);
+    world.reason("Mailbox", "alice", "Programmed", "NotWritten");
+    world.wait("Secret", &name, "it has labels again", |it| it["metadata"]["labels"].as_object().map(|_| ()));
     wait_until("the postmaster has a password too", || {
         let owned = world.list("Secret", "app.kubernetes.io/component=password");
         owned.iter().any(|it| text(it, "/metadata/name").ends_with("-postmaster"))
