@@ -77,7 +77,8 @@ impl Postfix {
     }
 
     /// Waits until it has handed over as many messages. Its queue manager forgets a message that it meets while the
-    /// delivery agent still has it ("skipped, still being delivered") until it is told to read its queue again.
+    /// delivery agent still has it ("skipped, still being delivered") until it is told to read its queue again, and to
+    /// forget when it meant to try.
     pub fn wait_until_sent(&self, count: usize) {
         let sent = || self.logged("status=sent") >= count;
         for _ in 0..ROUNDS {
@@ -89,6 +90,7 @@ impl Postfix {
                 pause();
             }
             self.command("reload");
+            self.command("flush");
         }
         panic!("{} of {count} sent: {}", self.logged("status=sent"), self.log());
     }

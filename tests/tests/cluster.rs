@@ -181,7 +181,7 @@ fn components_stop_and_a_user_is_cut_off_while_pods_run_on() {
 
     let stopped = cluster.stop(&["etcd", "kube-apiserver"]);
     assert_ne!(cluster.kubectl(&["get", "nodes", "--request-timeout=2s"], "").code, 0);
-    assert!(get(&cluster, Place::Node, &format!("{pod}:8080")).is_some());
+    wait_for("an answer of the pod", || get(&cluster, Place::Node, &format!("{pod}:8080")));
     drop(stopped);
     cluster.must(&["get", "nodes"], "");
 

@@ -4,7 +4,7 @@
 //!
 //! - [`run`](mod@run): the process: watches, workers while we lead.
 //! - [`server`], [`domain`], [`mailbox`]: one reconcile a kind; [`context`]: what each has at hand.
-//! - [`world`]: what the watches know, and who hears of a change; [`table`], [`mod@watch`], [`watches`].
+//! - [`world`]: what the watches know, and who hears of a change; [`table`], [`index`], [`mod@watch`], [`watches`].
 //! - [`state`]: what reconciles found out, for others.
 //! - [`directories`]: one engine a MailServer's directory; [`programmed`]: how far it has come.
 //! - [`checks`]: looks at the name servers; [`making`]: makes RSA keys.
@@ -25,6 +25,7 @@ pub mod directories;
 pub mod domain;
 pub mod events;
 pub mod health;
+pub mod index;
 pub mod leader;
 pub mod logins;
 pub mod mailbox;
@@ -42,3 +43,6 @@ pub mod table;
 pub mod watch;
 pub mod watches;
 pub mod world;
+
+#[cfg(test)]
+mod world_tests;

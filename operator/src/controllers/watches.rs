@@ -91,13 +91,13 @@ impl Watches {
 
     fn resources(&self, namespace: &str) {
         let world = self.world.clone();
-        let domains = Watch::new(self.api::<MailDomain>(namespace), namespace);
+        let domains = Watch::new(self.api::<MailDomain>(namespace), namespace).when_listed(look_again(world.clone()));
         self.spawn(domains, |world| &world.domains, pruned, move |told| world.domain_changed(told));
         let world = self.world.clone();
-        let servers = Watch::new(self.api::<MailServer>(namespace), namespace);
+        let servers = Watch::new(self.api::<MailServer>(namespace), namespace).when_listed(look_again(world.clone()));
         self.spawn(servers, |world| &world.servers, pruned, move |told| world.server_changed(told));
         let world = self.world.clone();
-        let mailboxes = Watch::new(self.api::<Mailbox>(namespace), namespace);
+        let mailboxes = Watch::new(self.api::<Mailbox>(namespace), namespace).when_listed(look_again(world.clone()));
         self.spawn(mailboxes, |world| &world.mailboxes, pruned, move |told| world.mailbox_changed(told));
     }
 
@@ -107,11 +107,7 @@ impl Watches {
         let api = dynamic(&self.client, &ApiResource::from_gvk(&kind), namespace);
         let world = self.world.clone();
         let mut watch: Watch<DynamicObject> =
-            Watch::new(api, namespace).labelled(&format!("{MANAGED_BY}={MANAGER}")).when_listed(move || {
-                if world.is_synced() {
-                    world.everything();
-                }
-            });
+            Watch::new(api, namespace).labelled(&format!("{MANAGED_BY}={MANAGER}")).when_listed(look_again(world));
         if foreign {
             watch = watch.optional();
         }
@@ -126,6 +122,7 @@ impl Watches {
         let world = self.world.clone();
         let watch: Watch<PartialObjectMeta<Secret>> =
             Watch::new(self.api(namespace), namespace).labelled(&format!("{MANAGED_BY}!={MANAGER}"));
+        let watch = watch.when_listed(look_again(world.clone()));
         let version = |it: PartialObjectMeta<Secret>| it.metadata.resource_version.unwrap_or_default();
         self.spawn(
             watch,
@@ -191,6 +188,15 @@ impl Watches {
     {
         let (world, activity, closing) = (self.world.clone(), self.activity.clone(), self.closing.clone());
         self.tasks.spawn(async move { follow(watch, table(&world), make, told, activity, closing).await });
+    }
+}
+
+/// What was written while nobody watched may be gone again, and a status may be older than it looked.
+fn look_again(world: Arc<World>) -> impl Fn() + Send + Sync {
+    move || {
+        if world.is_synced() {
+            world.everything();
+        }
     }
 }
 

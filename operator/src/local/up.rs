@@ -78,10 +78,12 @@ pub async fn run(wish: Wish, tell: &mut (dyn FnMut(News) + Send)) -> Result<(), 
     let (server, prepared) = start(&target, store).await?;
     tell(News::Serving(Box::new(Started::new(&prepared, data.passwords()))));
     let drain_seconds = follow(&target, &server, prepared, watch, stop, tell).await;
+    // Before anybody is told that another one ends it at once.
+    let mut again = interrupts()?;
     tell(News::Draining { seconds: drain_seconds });
     tokio::select! {
         () = server.drain() => Ok(()),
-        _ = tokio::signal::ctrl_c() => std::process::exit(ENDED_AT_ONCE),
+        _ = again.recv() => std::process::exit(ENDED_AT_ONCE),
     }
 }
 
@@ -146,11 +148,18 @@ struct Stop {
     closed: Option<oneshot::Receiver<()>>,
 }
 
+fn interrupts() -> Result<Signal, ApplyError> {
+    signals(SignalKind::interrupt())
+}
+
+fn signals(kind: SignalKind) -> Result<Signal, ApplyError> {
+    signal(kind).map_err(|_| ApplyError::System("signals cannot be received"))
+}
+
 impl Stop {
     fn new(until_stdin_closes: bool) -> Result<Self, ApplyError> {
-        let of = |kind| signal(kind).map_err(|_| ApplyError::System("signals cannot be received"));
         let closed = until_stdin_closes.then(stdin_closed);
-        Ok(Self { interrupt: of(SignalKind::interrupt())?, terminate: of(SignalKind::terminate())?, closed })
+        Ok(Self { interrupt: interrupts()?, terminate: signals(SignalKind::terminate())?, closed })
     }
 
     async fn asked(&mut self) {

@@ -50,7 +50,8 @@ fn the_issuers_certificate_is_served_and_comes_back() {
     let _cert_manager = cert_manager(&cluster, &folder.path().join("log"));
     said(&mail, "mailserver/default", "TLSReady", &["see that the Issuer inhouse is there and ready"]);
     mail.apply(AUTHORITY);
-    mail.wait("mailserver/default", "condition=Ready");
+    // The kubelet looks for what a pod waits for after pauses of up to two minutes.
+    mail.wait_within("mailserver/default", "condition=Ready", 2 * PATIENCE);
     let secret = format!("{}-tls", base("MailServer", "default"));
     let server = wait_for("an address", || mail.field("mailserver/default", "{.status.addresses[0]}"));
     let authority = folder.path().join("authority.pem");

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use paquebot_tests::{
-    cluster::{Cluster, NAME_SERVERS, Namespace, Place, Process, wait_until, wait_within},
+    cluster::{Cluster, NAME_SERVERS, Namespace, Place, Process, wait_for, wait_until, wait_within},
     operator::NEXT_LOOK,
     tool,
 };
@@ -21,6 +21,12 @@ pub const POWER: &str = NAME_SERVERS[2];
 pub const POWER_API: &str = "http://127.0.0.1:8081";
 /// The word that opens it.
 pub const POWER_KEY: &str = "of-the-tests";
+
+/// Prints what a server answers.
+const ANSWERS: &str = "import sys, dns.message, dns.query\n\
+    question = dns.message.make_query(sys.argv[2], sys.argv[3])\n\
+    answer = dns.query.tcp(question, sys.argv[1], timeout=5)\n\
+    print('\\n'.join(str(it) for found in answer.answer for it in found))";
 
 /// BIND; ns2 must be stopped.
 pub fn bind(cluster: &Cluster, folder: &Path) -> Process {
@@ -58,16 +64,14 @@ pub fn power(cluster: &Cluster, folder: &Path) -> Process {
 }
 
 fn serves(cluster: &Cluster, server: &str, zone: &str) {
-    wait_until(&format!("{server} serves {zone}"), || !answers(cluster, server, zone, "SOA").is_empty());
+    wait_until(&format!("{server} serves {zone}"), || {
+        said_by(cluster, ANSWERS, &[server, zone, "SOA"]).is_some_and(|it| !it.is_empty())
+    });
 }
 
 /// What a server answers to a question: the values, in order.
 pub fn answers(cluster: &Cluster, server: &str, name: &str, kind: &str) -> Vec<String> {
-    const SCRIPT: &str = "import sys, dns.message, dns.query\n\
-        question = dns.message.make_query(sys.argv[2], sys.argv[3])\n\
-        answer = dns.query.tcp(question, sys.argv[1], timeout=5)\n\
-        print('\\n'.join(str(it) for found in answer.answer for it in found))";
-    lines(cluster, SCRIPT, &[server, name, kind])
+    lines(cluster, ANSWERS, &[server, name, kind])
 }
 
 /// All names of a zone that have a record, by a zone transfer.
@@ -88,13 +92,17 @@ pub fn remove(cluster: &Cluster, server: &str, zone: &str, name: &str, kind: &st
     assert_eq!(lines(cluster, SCRIPT, &[server, zone, name, kind, value]), ["0"]);
 }
 
-/// What a Python program prints, sorted; nothing where it fails.
+/// What a Python program prints, sorted; it is run until it succeeds.
 fn lines(cluster: &Cluster, script: &str, words: &[&str]) -> Vec<String> {
+    wait_for(&format!("an answer about {words:?}"), || said_by(cluster, script, words))
+}
+
+/// The same of one run; none where it fails.
+fn said_by(cluster: &Cluster, script: &str, words: &[&str]) -> Option<Vec<String>> {
     let ran = cluster.exec(Place::Node, "/usr/bin/python3", &[&["-c", script][..], words].concat(), b"");
-    let text = if ran.code == 0 { ran.text() } else { String::new() };
-    let mut lines: Vec<String> = text.lines().filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let mut lines: Vec<String> = ran.text().lines().filter(|it| !it.is_empty()).map(str::to_owned).collect();
     lines.sort();
-    lines
+    (ran.code == 0).then_some(lines)
 }
 
 /// Waits until a condition of an object, which follows from a look at the name servers, says all of these words.

@@ -41,8 +41,8 @@ fn pods_hold_no_token_and_only_the_operator_reaches_their_admin_port() {
     // Policies need a moment until they know a pod.
     wait_until("the operator's pod reaches the admin port", || reaches(&mail, &as_operator, address, ADMIN));
     for (namespace, caller) in [(&mail, &neighbour), (&other, &false_operator)] {
+        wait_until(&format!("{caller} of {}: mail", namespace.name), || reaches(namespace, caller, address, SMTP));
         assert!(!reaches(namespace, caller, address, ADMIN), "{caller} of {} reaches it", namespace.name);
-        assert!(reaches(namespace, caller, address, SMTP), "{caller} of {}: no mail", namespace.name);
     }
 }
 

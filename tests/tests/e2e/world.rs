@@ -1,11 +1,14 @@
 //! Mail servers by YAML, the zones that follow, and what a user's programs outside the cluster do.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use paquebot::names::base;
 use paquebot_tests::{
-    cluster::{Cluster, Namespace, Place, wait_for, wait_within},
+    cluster::{Cluster, Namespace, PATIENCE, Place, wait_for, wait_within},
     operator::NEXT_LOOK,
     tool::Ran,
 };
@@ -146,7 +149,12 @@ impl<'a> User<'a> {
 
     /// Message `number`, once there are as many.
     pub fn fetch(&self, number: usize) -> Vec<u8> {
-        wait_for(&format!("message {number} of {}", self.name), || {
+        self.fetch_within(PATIENCE, number)
+    }
+
+    /// The same of one that may take its time.
+    pub fn fetch_within(&self, patience: Duration, number: usize) -> Vec<u8> {
+        wait_within(patience, &format!("message {number} of {}", self.name), || {
             let ran = self.pop3(&number.to_string());
             (ran.code == 0).then_some(ran.output)
         })

@@ -37,9 +37,10 @@ fn whole(world: &World<'_>, words: &str) {
     assert_eq!(world.list("MailServer", "").len(), 1);
 }
 
-/// Some, but not all, of what is to be done was done.
-fn in_the_middle(world: &World<'_>, done: impl Fn() -> usize) {
+/// Some, but not all, of what is to be done was done; the operator is stopped there.
+fn in_the_middle(world: &World<'_>, operator: &Operator<'_>, done: impl Fn() -> usize) {
     wait_until("the operator is in the middle of it", || done() >= 3);
+    operator.signal("STOP");
     let done = done();
     assert!(done < DOMAINS, "{done} were done already: the test is too late in {}", world.space.name);
 }
@@ -63,8 +64,9 @@ fn what_is_interrupted_is_finished() {
     (0..DOMAINS).for_each(|number| drop(world.declare("MailDomain", &name(number), SPEC)));
     let mut operator = world.operator().run();
     let pid = operator.pid();
-    in_the_middle(&world, || accepted(&world));
+    in_the_middle(&world, &operator, || accepted(&world));
     let stopped = cluster.stop(&["etcd"]);
+    operator.signal("CONT");
     wait_until("it leads no more", || operator.get("/metrics").is_some() && !operator.leads());
     still_the_same(&mut operator, pid);
     drop(stopped);

@@ -151,7 +151,8 @@ impl<'c> World<'c> {
     /// Objects of a kind with these labels.
     pub fn list(&self, kind: &str, labels: &str) -> Vec<Value> {
         let params = ListParams::default().labels(labels);
-        let listed = self.runtime.block_on(self.api(kind).list(&params)).unwrap();
+        let listed =
+            wait_for(&format!("a list of {kind}"), || self.runtime.block_on(self.api(kind).list(&params)).ok());
         let with_kind = |it: DynamicObject| {
             let mut object = serde_json::to_value(it).unwrap();
             object["kind"] = kind.into();

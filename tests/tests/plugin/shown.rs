@@ -40,7 +40,11 @@ fn the_plugin_shows_what_is_there_and_traces_a_message() {
     run(2, &["dns", "other.example"]);
 
     publish_and_wait(&mail, "plugin.example");
-    let checked = run(0, &["dns", "check", "plugin.example"]);
+    let checked = wait_for("the check is good", || {
+        let kubeconfig = cluster.kubeconfig().display().to_string();
+        let ran = plugin.run(cluster, &kubeconfig, &[&["dns", "check", "plugin.example"][..], &here].concat());
+        (ran.code == 0).then(|| ran.text())
+    });
     assert!(checked.contains("Verified") && !checked.contains("Missing"), "{checked}");
     let ready = wait_for("all is ready", || {
         let kubeconfig = cluster.kubeconfig().display().to_string();
