@@ -13,18 +13,7 @@ use paquebot_tests::{
 
 /// A web server that says who asked.
 fn web_server(namespace: &Namespace<'_>, name: &str) {
-    let cluster = namespace.cluster;
-    let hello = hello(cluster);
-    let folder = tempfile::tempdir().unwrap();
-    let archive = folder.path().join("hello.tar").display().to_string();
-    let file = format!("{hello}:/hello");
-    let made = tool::must(
-        &cluster.program(),
-        &["image", "--name", "localhost/hello", "--out", &archive, "--file", &file, "/hello"],
-        b"",
-    );
-    let image = cluster.load(archive.as_ref());
-    assert_eq!(made.trim(), image);
+    let image = namespace.cluster.hello_image();
     namespace.apply(&format!(
         "
 apiVersion: v1
@@ -54,17 +43,13 @@ spec:
     namespace.wait(&format!("pod/{name}"), "condition=Ready");
 }
 
-fn hello(cluster: &Cluster) -> String {
-    Path::new(&cluster.program()).with_file_name("hello").display().to_string()
-}
-
 fn get(cluster: &Cluster, place: Place, address: &str) -> Option<String> {
-    let ran = cluster.exec(place, &hello(cluster), &["get", &format!("http://{address}/")], b"");
+    let ran = cluster.exec(place, &cluster.hello(), &["get", &format!("http://{address}/")], b"");
     (ran.code == 0).then(|| ran.text())
 }
 
 fn resolves(cluster: &Cluster, place: Place, kind: &str, name: &str) -> String {
-    cluster.exec(place, &hello(cluster), &["lookup", kind, name], b"").text()
+    cluster.exec(place, &cluster.hello(), &["lookup", kind, name], b"").text()
 }
 
 #[test]
@@ -106,7 +91,7 @@ fn the_three_name_servers_can_differ() {
     assert_eq!(resolves(cluster, Place::Client, "MX", &zone), format!("10 one.{zone}.\n"));
     cluster.publish_at(3, &zone, "@ MX 20 three");
     for (server, host) in NAME_SERVERS.into_iter().chain([RESOLVER]).zip(["one", "one", "three", "one"]) {
-        let seen = cluster.exec(Place::Node, &hello(cluster), &["lookup", "MX", &zone, server], b"").text();
+        let seen = cluster.exec(Place::Node, &cluster.hello(), &["lookup", "MX", &zone, server], b"").text();
         assert!(seen.contains(&format!("{host}.{zone}.")), "{server}: {seen}");
     }
     cluster.unpublish(&zone);
@@ -161,7 +146,7 @@ fn a_program_runs_in_the_clusters_network_until_it_is_dropped() {
     let cluster = Cluster::shared();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let hello = hello(cluster);
+    let hello = cluster.hello();
     let mut server = cluster.spawn(Place::Client, &hello, &["serve"], &[("VERSION", "from-outside")], &log);
     let url = format!("{}:8080", CLIENTS[1]);
     let answer = wait_for("an answer", || get(cluster, Place::Node, &url));

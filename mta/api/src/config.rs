@@ -74,6 +74,19 @@ pub enum Protocol {
     Pop3s,
 }
 
+impl Protocol {
+    /// Its name in configuration, metrics, and as a port of Services and pods: at most 15 characters (RFC 6335 §5.1).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Pop3 => "pop3",
+            Self::Pop3s => "pop3s",
+        }
+    }
+}
+
 /// The certificate's files, PEM; read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

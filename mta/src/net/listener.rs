@@ -43,17 +43,6 @@ pub struct BindError {
     pub advice: &'static str,
 }
 
-/// The protocol's name, as in configuration and metrics.
-pub fn name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Smtp => "smtp",
-        Protocol::Submission => "submission",
-        Protocol::Submissions => "submissions",
-        Protocol::Pop3 => "pop3",
-        Protocol::Pop3s => "pop3s",
-    }
-}
-
 /// Whether TLS begins with the first octet (RFC 8314 §3).
 pub fn implicit_tls(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Submissions | Protocol::Pop3s)
@@ -90,7 +79,7 @@ fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
 pub async fn bind(listener: &Listener) -> Result<Bound, BindError> {
     let failed = |error: io::Error| BindError {
         address: listener.address,
-        protocol: name(listener.protocol),
+        protocol: listener.protocol.name(),
         advice: advice(error.kind()),
         error,
     };
@@ -168,7 +157,7 @@ fn admit(door: &Door, protocol: Protocol, stream: TcpStream, peer: SocketAddr) {
         Ok(pass) => pass,
         Err(crowded) => {
             door.metrics.refused.with_label_values(&[refusal::LIMIT]).inc();
-            tracing::info!(%peer, ?crowded, protocol = name(protocol), "session refused: too many");
+            tracing::info!(%peer, ?crowded, protocol = protocol.name(), "session refused: too many");
             if let Some(text) = refusal_text(protocol, crowded) {
                 // One small write into an empty socket buffer; a client that cannot take it gets nothing.
                 let _ = stream.try_write(text.as_bytes());
@@ -190,14 +179,14 @@ async fn run(
     ending: CancellationToken,
 ) {
     let _pass = pass;
-    let label = [name(protocol)];
+    let label = [protocol.name()];
     metrics.sessions.with_label_values(&label).inc();
     let open = metrics.sessions_open.with_label_values(&label);
     open.inc();
     tokio::select! {
         ended = AssertUnwindSafe(session).catch_unwind() => {
             if ended.is_err() {
-                tracing::error!(protocol = name(protocol), "a session ended by a panic; the others go on");
+                tracing::error!(protocol = protocol.name(), "a session ended by a panic; the others go on");
             }
         }
         () = ending.cancelled() => {}

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use paquebot_mta_api::config::{CONFIG_VERSION, Config};
 
 use super::ServeError;
-use crate::net::listener::{implicit_tls, name};
+use crate::net::listener::implicit_tls;
 
 /// Whether this configuration can be served.
 pub fn check(config: &Config) -> Result<(), ServeError> {
@@ -19,7 +19,7 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
     let mut addresses = HashSet::new();
     for (place, listener) in config.listeners.iter().enumerate() {
         if implicit_tls(listener.protocol) && config.tls.is_none() {
-            let what = name(listener.protocol);
+            let what = listener.protocol.name();
             return wrong("tls", format!("{what} begins with TLS: write tls.certificate and tls.key, PEM files"));
         }
         if listener.address.port() != 0 && !addresses.insert(listener.address) {

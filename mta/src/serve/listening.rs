@@ -12,7 +12,7 @@ use super::{CurrentTls, Stop};
 use crate::{
     net::{
         gate::{Gate, SessionLimits},
-        listener::{BindError, Bound, Connection, Door, accept, bind, name},
+        listener::{BindError, Bound, Connection, Door, accept, bind},
     },
     pop3,
     smtp::{self, context::Shared},
@@ -105,7 +105,7 @@ impl Listening {
 
     fn serve(&mut self, bound: Bound) {
         let open = Open { address: bound.address, closing: CancellationToken::new() };
-        tracing::info!(protocol = name(bound.listener.protocol), address = %bound.address, "listening");
+        tracing::info!(protocol = bound.listener.protocol.name(), address = %bound.address, "listening");
         let (listener, closing) = (bound.listener.clone(), open.closing.clone());
         self.open.insert(listener, open);
         self.accepting.spawn(accept(bound, self.door.clone(), closing));
@@ -118,7 +118,7 @@ fn session_limits(limits: &Limits) -> SessionLimits {
 
 /// One session, whatever it speaks.
 fn session(served: Arc<Served>, connection: Connection, draining: CancellationToken) -> BoxFuture<'static, ()> {
-    let protocol = name(connection.protocol);
+    let protocol = connection.protocol.name();
     let span = tracing::info_span!("session", id = %Uuid::now_v7().simple(), protocol, peer = %connection.peer);
     async move {
         let tls = served.tls.config();

@@ -20,7 +20,7 @@ use crate::{
     admin::metrics::refusal,
     login::{Authenticated, LoginSession},
     message::collect::Incoming,
-    net::{listener::name, owner::Owner},
+    net::owner::Owner,
     store::AccountId,
 };
 
@@ -41,7 +41,7 @@ impl Session {
             shared,
             client: peer.ip().to_canonical(),
             protocol,
-            login: LoginSession::new(name(protocol)),
+            login: LoginSession::new(protocol.name()),
             tls: None,
             transaction: None,
         }
@@ -129,7 +129,7 @@ impl Session {
     async fn commit(&mut self) -> Reply {
         let Some(mut transaction) = self.transaction.take() else { return self.refuse(out_of_order()) };
         let Some(incoming) = transaction.incoming.take() else { return self.refuse(out_of_order()) };
-        let protocol = [name(self.protocol)];
+        let protocol = [self.protocol.name()];
         self.shared.metrics.received.with_label_values(&protocol).inc();
         let from = accept::Source { client: self.client, principal: self.principal(), tls: self.tls.as_deref() };
         match accept::accept(&self.shared, &from, transaction, incoming).await {
@@ -144,12 +144,12 @@ impl Session {
     fn abandoned(&self, cause: Cause) {
         let Some(reason) = reason(cause) else { return };
         self.shared.metrics.refused.with_label_values(&[reason]).inc();
-        tracing::info!(client = %self.client, protocol = name(self.protocol), reason, "refused");
+        tracing::info!(client = %self.client, protocol = self.protocol.name(), reason, "refused");
     }
 
     fn refuse(&self, refused: Refused) -> Reply {
         self.shared.metrics.refused.with_label_values(&[refused.reason]).inc();
-        tracing::info!(client = %self.client, protocol = name(self.protocol), reply = %refused.reply, "refused");
+        tracing::info!(client = %self.client, protocol = self.protocol.name(), reply = %refused.reply, "refused");
         refused.reply
     }
 }

@@ -27,6 +27,10 @@ pub const COMPONENT: &str = "password";
 pub const USERNAME: &str = "username";
 /// The key of the password.
 pub const PASSWORD: &str = "password";
+/// The end of the name of a Mailbox's generated Secret.
+pub const PASSWORD_SUFFIX: &str = "-password";
+/// The end of the name of the Secret of a MailDomain's postmaster.
+pub const POSTMASTER_SUFFIX: &str = "-postmaster";
 
 /// Why a Secret gives no password. Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,11 +157,6 @@ pub fn read(reference: &SecretKeyRef, data: Option<&BTreeMap<String, ByteString>
     }
     Ok(Password(text.to_owned()))
 }
-
-/// The end of the name of a Mailbox's generated Secret.
-pub const PASSWORD_SUFFIX: &str = "-password";
-/// The end of the name of the Secret of a MailDomain's postmaster.
-pub const POSTMASTER_SUFFIX: &str = "-postmaster";
 
 /// Where a Mailbox's password lies: the Secret that it names, or the one that is generated.
 pub fn reference(mailbox: &Mailbox) -> SecretKeyRef {

@@ -25,17 +25,6 @@ pub fn inside(standard: u16) -> u16 {
     standard.saturating_add(INSIDE_OFFSET)
 }
 
-/// What the port of a protocol is called in Services and pods: at most 15 characters (RFC 6335 §5.1).
-pub fn name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Smtp => "smtp",
-        Protocol::Submission => "submission",
-        Protocol::Submissions => "submissions",
-        Protocol::Pop3 => "pop3",
-        Protocol::Pop3s => "pop3s",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +38,6 @@ mod tests {
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), count);
-        assert!(PORTS_STANDARD.iter().all(|(protocol, _)| name(*protocol).len() <= 15));
+        assert!(PORTS_STANDARD.iter().all(|(protocol, _)| protocol.name().len() <= 15));
     }
 }

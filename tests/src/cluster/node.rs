@@ -143,6 +143,23 @@ impl Cluster {
         self.control("load", &[&archive.display().to_string()], "").trim().to_owned()
     }
 
+    /// The program `hello`: it serves, and it tries connections.
+    pub fn hello(&self) -> String {
+        Path::new(&self.program()).with_file_name("hello").display().to_string()
+    }
+
+    /// The name of an image of it, loaded.
+    pub fn hello_image(&self) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("hello.tar");
+        let (out, file) = (archive.display().to_string(), format!("{}:/hello", self.hello()));
+        let words = ["image", "--name", "localhost/hello", "--out", &out, "--file", &file, "/hello"];
+        let made = tool::must(&self.program(), &words, b"");
+        let image = self.load(&archive);
+        assert_eq!(made.trim(), image, "the name of an image is printed when it is made");
+        image
+    }
+
     /// The name of the project's image, loaded: the file that `PAQUEBOT_IMAGE` names, or one of the programs as they
     /// were last built. In the user's own cluster `PAQUEBOT_IMAGE` is the name of an image that it can pull.
     pub fn image(&self) -> &str {

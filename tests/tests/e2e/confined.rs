@@ -1,12 +1,9 @@
 //! MTA pods face the internet: they hold no API token, run `restricted`, and take admin connections from the operator
 //! alone.
 
-use std::path::Path;
-
 use paquebot_tests::{
     cluster::{Cluster, Namespace, wait_until},
     operator::Start,
-    tool,
 };
 
 use crate::world::{five_lines, pod, server_address};
@@ -48,14 +45,7 @@ fn pods_hold_no_token_and_only_the_operator_reaches_their_admin_port() {
 
 /// A pod with these labels from which connections can be tried.
 fn caller(namespace: &Namespace<'_>, name: &str, labels: &str) -> String {
-    let cluster = namespace.cluster;
-    let hello = Path::new(&cluster.program()).with_file_name("hello").display().to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let archive = folder.path().join("hello.tar").display().to_string();
-    let file = format!("{hello}:/hello");
-    let words = ["image", "--name", "localhost/hello", "--out", &archive, "--file", &file, "/hello"];
-    tool::must(&cluster.program(), &words, b"");
-    let image = cluster.load(archive.as_ref());
+    let image = namespace.cluster.hello_image();
     namespace.apply(&format!(
         "
 apiVersion: v1

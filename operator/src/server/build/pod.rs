@@ -18,7 +18,7 @@ use crate::{
     api::pod::{Amount, PodSettings, Resources},
     server::{
         config::{CONFIG_FILE, CONFIG_FOLDER, restart_digest},
-        ports::{ADMIN_PORT, METRICS_PORT, inside, name},
+        ports::{ADMIN_PORT, METRICS_PORT, inside},
     },
 };
 
@@ -140,7 +140,7 @@ fn ports(inputs: &Inputs) -> Vec<ContainerPort> {
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
-    let mail = inputs.facts.protocols.iter().map(|(protocol, standard)| port(name(*protocol), inside(*standard)));
+    let mail = inputs.facts.protocols.iter().map(|(protocol, standard)| port(protocol.name(), inside(*standard)));
     mail.chain([port("metrics", METRICS_PORT), port("admin", ADMIN_PORT)]).collect()
 }
 

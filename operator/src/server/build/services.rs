@@ -15,7 +15,7 @@ use crate::{
     api::server::{NodePorts, ServiceType, TrafficPolicy},
     server::{
         facts::service_type,
-        ports::{ADMIN_PORT, METRICS_PORT, name},
+        ports::{ADMIN_PORT, METRICS_PORT},
     },
 };
 
@@ -35,7 +35,7 @@ pub fn public(inputs: &Inputs) -> Service {
     let node_ports = own.node_ports.unwrap_or_default();
     let port = |(protocol, standard): &(Protocol, u16)| ServicePort {
         node_port: node_port(&node_ports, *protocol).filter(|_| from_outside).map(i32::from),
-        ..tcp(name(*protocol), *standard)
+        ..tcp(protocol.name(), *standard)
     };
     let ranges = own.load_balancer_source_ranges;
     Service {
